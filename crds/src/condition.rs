@@ -1,0 +1,92 @@
+//! Condition types and how they are set: one place, so that a status always reads the same. No I/O.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+
+/// The object is as its spec asks (kstatus).
+pub const READY: &str = "Ready";
+/// Work is going on; removed when it ends (kstatus).
+pub const RECONCILING: &str = "Reconciling";
+/// A human must act; removed when it no longer applies (kstatus).
+pub const STALLED: &str = "Stalled";
+/// A site, rack and host were found.
+pub const PLACED: &str = "Placed";
+/// Disks and the virtual machine exist as asked.
+pub const PROVISIONED: &str = "Provisioned";
+/// Every copy is where the plan says and within its recovery point objective.
+pub const PROTECTED: &str = "Protected";
+/// Every server of this site has a place if the site is lost.
+pub const SURVIVES_SITE_LOSS: &str = "SurvivesSiteLoss";
+/// The rack stays within its breakers if a feed is lost.
+pub const SURVIVES_FEED_LOSS: &str = "SurvivesFeedLoss";
+/// Measured watts are read for this rack.
+pub const POWER_MEASURED: &str = "PowerMeasured";
+/// Use is within the quota.
+pub const WITHIN_QUOTA: &str = "WithinQuota";
+/// Every server that asked for this policy is protected by it.
+pub const WITHIN_RPO: &str = "WithinRPO";
+
+/// A condition's status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// Nobody can tell; opens no gate.
+    Unknown,
+}
+
+impl Status {
+    /// The word that Kubernetes uses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// One condition; `observed_generation` is the generation that was looked at.
+#[must_use]
+pub fn condition(
+    kind: &str,
+    status: Status,
+    reason: &str,
+    message: impl Into<String>,
+    observed_generation: Option<i64>,
+    now: Timestamp,
+) -> Condition {
+    Condition {
+        type_: kind.to_owned(),
+        status: status.as_str().to_owned(),
+        reason: reason.to_owned(),
+        message: message.into(),
+        observed_generation,
+        last_transition_time: Time(now),
+    }
+}
+
+/// The new list of conditions, sorted by type, keeping the transition time of every condition whose status did not change.
+/// A condition that `wanted` does not name is gone.
+#[must_use]
+pub fn merge(previous: &[Condition], mut wanted: Vec<Condition>) -> Vec<Condition> {
+    for new in &mut wanted {
+        if let Some(old) = previous.iter().find(|c| c.type_ == new.type_)
+            && old.status == new.status
+        {
+            new.last_transition_time = old.last_transition_time.clone();
+        }
+    }
+    wanted.sort_by(|a, b| a.type_.cmp(&b.type_));
+    wanted
+}
+
+/// Whether a condition of this type is `True` in the list.
+#[must_use]
+pub fn is_true(conditions: &[Condition], kind: &str) -> bool {
+    conditions.iter().any(|c| c.type_ == kind && c.status == "True")
+}

@@ -1,0 +1,42 @@
+//! Names that more than one part of RAIDC must agree on: API group, labels, annotations, child names. No I/O.
+
+/// API group of every kind of ours.
+pub const GROUP: &str = "raidc.dev";
+/// API version of every kind of ours.
+pub const VERSION: &str = "v1alpha1";
+
+/// Node label that names the site; Kubernetes' own zone label, so that storage and spreading agree with us.
+pub const SITE_LABEL: &str = "topology.kubernetes.io/zone";
+/// Node label that names the rack.
+pub const RACK_LABEL: &str = "raidc.dev/rack";
+/// Label on what we make for a `VirtualServer`: its name.
+pub const SERVER_LABEL: &str = "raidc.dev/server";
+/// Label on what we make for a `VirtualServer`: its UID, because a name can be used again.
+pub const SERVER_UID_LABEL: &str = "raidc.dev/server-uid";
+/// Label on what we make for a `Tenant` (its namespace, roles, policies): the tenant's name.
+pub const TENANT_LABEL: &str = "raidc.dev/tenant";
+/// Label on a disk's objects: the disk's name within its server.
+pub const DISK_LABEL: &str = "raidc.dev/disk";
+/// Label on a copy's objects: the site that holds the copy.
+pub const COPY_SITE_LABEL: &str = "raidc.dev/copy-site";
+/// Annotation on a VirtualMachine: the epoch under which it may run. A lower epoch may not run.
+pub const EPOCH_ANNOTATION: &str = "raidc.dev/epoch";
+/// Annotation on a VirtualMachine: host that the plan prefers, so that a lost status can be adopted from the world.
+pub const HOST_ANNOTATION: &str = "raidc.dev/host";
+/// Annotation on a VirtualMachine: site/rack/host reserved for the loss of its own site, for the same reason.
+pub const BACKUP_HOST_ANNOTATION: &str = "raidc.dev/backup-host";
+/// Annotation on a VirtualMachine: comma-separated sites that hold its copies, for the same reason.
+pub const COPY_SITES_ANNOTATION: &str = "raidc.dev/copy-sites";
+
+/// Longest name of a `VirtualServer`; with the longest disk name it still makes a legal label value (63).
+pub const MAX_SERVER_NAME: usize = 40;
+/// Longest name of a disk, see [`MAX_SERVER_NAME`].
+pub const MAX_DISK_NAME: usize = 20;
+/// Name of the disk that every server boots from.
+pub const ROOT_DISK: &str = "root";
+
+/// Name of the DataVolume and PersistentVolumeClaim of one disk.
+#[must_use]
+pub fn disk_claim(server: &str, disk: &str) -> String {
+    format!("{server}-{disk}")
+}

@@ -1,0 +1,360 @@
+//! `VirtualServer`: a self-service virtual machine. No I/O.
+
+use crate::duration::Duration;
+use crate::quantity::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::CustomResource;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::Serialize;
+
+/// What a municipality asks for.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "raidc.dev",
+    version = "v1alpha1",
+    kind = "VirtualServer",
+    plural = "virtualservers",
+    namespaced,
+    shortname = "vsrv",
+    category = "raidc",
+    category = "raidc-tenant",
+    status = "VirtualServerStatus",
+    derive = "PartialEq",
+    doc = "VirtualServer is a virtual machine that a municipality asks for. The shortest one says size and image; everything else has a careful default.",
+    printcolumn(name = "Size", type_ = "string", json_path = ".spec.size"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Protected", type_ = "string", json_path = ".status.conditions[?(@.type==\"Protected\")].status"),
+    printcolumn(name = "Site", type_ = "string", json_path = ".status.site"),
+    printcolumn(name = "Address", type_ = "string", json_path = ".status.addresses[0]"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
+    selectable = ".spec.size",
+    selectable = ".spec.policy",
+    validation = Rule::new("self.metadata.name.size() <= 40").message("the name of a VirtualServer has at most 40 characters, so that the names of its disks stay legal"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("the name of a VirtualServer is lower-case letters, digits and '-', and begins with a letter: it is the machine's host name")
+)]
+#[x_kube(validation = Rule::new("has(self.size) != has(self.resources)").message("say either size or resources, not both"))]
+#[x_kube(validation = Rule::new("!has(oldSelf.image) || self.image == oldSelf.image").message("the image of a server cannot be changed: it was written to the disk when the server was made; make a new server"))]
+#[x_kube(validation = Rule::new("!has(oldSelf.disks) || oldSelf.disks.all(o, has(self.disks) && self.disks.exists(d, d.name == o.name))").message("a disk cannot be taken off the list: its data would be forgotten; delete the server or keep the disk"))]
+#[cfg_attr(test, kube(cel))]
+#[serde(rename_all = "camelCase")]
+pub struct VirtualServerSpec {
+    /// size is one of the catalogue's sizes, such as m-4 (kubectl get virtualmachineclusterinstancetypes). Say size or resources.
+    /// Changing it takes effect when the server is next restarted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub size: Option<String>,
+    /// resources says cores and memory where no size of the catalogue fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// image of the catalogue that the root disk is made from, such as debian-13. It cannot be changed.
+    #[schemars(length(min = 1, max = 63))]
+    pub image: String,
+    /// policy is the ReplicationPolicy that protects the server. Default: the tenant's default policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub policy: Option<String>,
+    /// power: On runs the server, Off stops it and keeps its disks and its place. Default On.
+    #[serde(default)]
+    pub power: Power,
+    /// rootDisk is the disk that the server boots from.
+    #[serde(default)]
+    pub root_disk: RootDisk,
+    /// disks besides the root disk. They begin empty, can grow, and cannot be taken away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub disks: Vec<Disk>,
+    /// sshKeys that may log in, as in authorized_keys. They are public keys and not secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        inner(
+            length(min = 16, max = 2048),
+            regex(pattern = r"^(ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+( [^\n]*)?$")
+        )
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub ssh_keys: Vec<String>,
+    /// cloudInit names a Secret of this namespace whose key "userdata" is given to cloud-init at the first boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_init: Option<CloudInit>,
+    /// networks besides the cluster's own: each is a NetworkAttachmentDefinition of this namespace. The MAC address never changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub networks: Vec<Network>,
+    /// sites limits where the server and its copies may be. Default: any site.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 30)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub sites: Vec<String>,
+    /// apart keeps this server away from others of the same group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apart: Option<Apart>,
+    /// tier: after a loss, tier 1 starts before tier 2, and so on to 5. Waiting servers are let in by the same order. Default 3.
+    #[serde(default = "default_tier")]
+    #[schemars(range(min = 1, max = 5))]
+    pub tier: i32,
+    /// purpose says what the server is for, so that the people who run a failover know what they bring back first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub purpose: Option<String>,
+    /// lease says when the server is no longer needed. This version records it and does not stop the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    /// deletionPolicy of the disks: Retain keeps them when the server is deleted; Delete deletes them too. Default Retain.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+fn default_tier() -> i32 {
+    3
+}
+
+/// Cores and memory.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Resources {
+    /// cores, virtual.
+    #[schemars(range(min = 1, max = 512))]
+    pub cores: i32,
+    /// memory of the guest, such as 16Gi.
+    pub memory: Quantity,
+}
+
+/// Whether a server runs.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Power {
+    /// It runs.
+    #[default]
+    On,
+    /// It is stopped.
+    Off,
+}
+
+/// The disk that a server boots from.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RootDisk {
+    /// size of the root disk, such as 20Gi. It can grow, not shrink. Default 20Gi.
+    #[serde(default = "default_root_size")]
+    #[x_kube(validation = Rule::new("quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0").message("a disk can grow, not shrink"))]
+    pub size: Quantity,
+}
+
+impl Default for RootDisk {
+    fn default() -> Self {
+        Self {
+            size: default_root_size(),
+        }
+    }
+}
+
+fn default_root_size() -> Quantity {
+    Quantity("20Gi".to_owned())
+}
+
+/// A disk besides the root disk.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Disk {
+    /// name of the disk within the server.
+    #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    #[x_kube(validation = Rule::new("!(self in ['root', 'cloudinit'])").message("the names root and cloudinit are taken"))]
+    pub name: String,
+    /// size of the disk, such as 200Gi. It can grow, not shrink.
+    #[x_kube(validation = Rule::new("quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0").message("a disk can grow, not shrink"))]
+    pub size: Quantity,
+}
+
+/// Where cloud-init's user data is.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct CloudInit {
+    /// secretName of a Secret in the same namespace, with the key userdata. RAIDC never reads it; KubeVirt does.
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_name: String,
+}
+
+/// A network besides the cluster's own.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Network {
+    /// name of the interface within the server.
+    #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    #[x_kube(validation = Rule::new("self != 'default'").message("the name default is taken by the cluster's own network"))]
+    pub name: String,
+    /// attachment is the name of a NetworkAttachmentDefinition in the same namespace.
+    #[schemars(length(min = 1, max = 63))]
+    pub attachment: String,
+}
+
+/// Which servers stay apart, and how far.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Apart {
+    /// group: servers of this namespace with the same group stay apart.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub group: String,
+    /// by: never on the same Host, Rack or Site. Default Host.
+    #[serde(default)]
+    pub by: ApartBy,
+}
+
+/// How far servers stay apart.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ApartBy {
+    /// Never on the same host.
+    #[default]
+    Host,
+    /// Never in the same rack.
+    Rack,
+    /// Never at the same site.
+    Site,
+}
+
+/// When a server is no longer needed.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Lease {
+    /// expiresAfter its creation, such as 90d.
+    pub expires_after: Duration,
+}
+
+/// What happens to disks when the server is deleted.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeletionPolicy {
+    /// They stay.
+    #[default]
+    Retain,
+    /// They go too.
+    Delete,
+}
+
+/// What RAIDC sees of a server.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct VirtualServerStatus {
+    /// observedGeneration is the generation of the spec that this status speaks of; -1 before the first look.
+    #[serde(default = "crate::crd::not_observed")]
+    pub observed_generation: i64,
+    /// conditions: Ready (as you asked), Placed, Provisioned, Protected; while it lasts Reconciling or Stalled (a person must act).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// site where the server runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub site: Option<String>,
+    /// rack where the server runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub rack: Option<String>,
+    /// host that the plan prefers; the scheduler may choose another of the same rack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub host: Option<String>,
+    /// node on which the server runs now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub node: Option<String>,
+    /// addresses of the server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(max = 64)))]
+    pub addresses: Vec<String>,
+    /// policy that protects the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub policy: Option<String>,
+    /// reserved is where the server would start if it lost its own site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<Reserved>,
+    /// copies of the disks at other sites.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["site".into()]))]
+    pub copies: Vec<CopyStatus>,
+    /// epoch: which run of this server may write. A machine made under a lower epoch may not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<i64>,
+    /// watts counted for this server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watts: Option<i64>,
+    /// coresMilli counted for this server, in thousandths of a virtual core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores_milli: Option<i64>,
+    /// memoryMib counted for this server, in MiB, including what KubeVirt needs on top of the guest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<i64>,
+    /// disks of the server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 17))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub disks: Vec<DiskStatus>,
+}
+
+/// Where a server would start after the loss of its own site.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Reserved {
+    /// site with a copy.
+    #[schemars(length(min = 1, max = 63))]
+    pub site: String,
+    /// rack there.
+    #[schemars(length(min = 1, max = 63))]
+    pub rack: String,
+    /// host there.
+    #[schemars(length(min = 1, max = 253))]
+    pub host: String,
+}
+
+/// A copy at another site.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct CopyStatus {
+    /// site that holds the copy.
+    #[schemars(length(min = 1, max = 63))]
+    pub site: String,
+    /// mode in which it is kept.
+    pub mode: crate::replication_policy::ReplicationMode,
+    /// state: Current is within the recovery point objective; Late is not; Unknown has no evidence yet.
+    pub state: CopyState,
+    /// recoveryPoint is the newest moment up to which this copy holds every disk's data. Absent: unknown. A synchronous copy holds everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_point: Option<Time>,
+}
+
+/// What is known of a copy.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyState {
+    /// Within the objective.
+    Current,
+    /// Older than the objective.
+    Late,
+    /// No evidence.
+    Unknown,
+}
+
+/// A disk of the server.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct DiskStatus {
+    /// name of the disk within the server.
+    #[schemars(length(min = 1, max = 20))]
+    pub name: String,
+    /// claim is the PersistentVolumeClaim that holds the data.
+    #[schemars(length(min = 1, max = 253))]
+    pub claim: String,
+    /// state: Ready, or what it waits for.
+    #[schemars(length(max = 63))]
+    pub state: String,
+}
