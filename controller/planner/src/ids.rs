@@ -1,0 +1,173 @@
+//! Names and identities: newtypes, so that a rack can never be passed where a site is meant. No I/O.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Makes a `String` newtype for one kind of name.
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub String);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text)
+            }
+        }
+    };
+}
+
+name!(
+    /// A data centre: the name of a `Site`.
+    SiteName
+);
+name!(
+    /// The name of a `Rack`; unique over all sites.
+    RackName
+);
+name!(
+    /// The name of a host (a Kubernetes node).
+    HostName
+);
+name!(
+    /// The name of a `Tenant` (a municipality).
+    TenantName
+);
+name!(
+    /// Something several sites or racks depend on and lose together, such as `substation/kurzeme-1`.
+    RiskName
+);
+
+/// Makes a `namespace/name` identity; in serialised form it is that one string, so that it can be a map key.
+macro_rules! namespaced {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
+        pub struct $name {
+            /// Namespace of the object.
+            pub namespace: String,
+            /// Name of the object in its namespace.
+            pub name: String,
+        }
+
+        impl $name {
+            /// An identity from its two parts.
+            pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+                Self { namespace: namespace.into(), name: name.into() }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}/{}", self.namespace, self.name)
+            }
+        }
+
+        /// Splits at the first slash; Kubernetes names hold none. Text without a slash has an empty namespace.
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                match text.split_once('/') {
+                    Some((namespace, name)) => Self::new(namespace, name),
+                    None => Self::new("", text),
+                }
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self::from(text.to_owned())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+    };
+}
+
+namespaced!(
+    /// A `VirtualServer`.
+    ServerId
+);
+namespaced!(
+    /// A `Colocation`.
+    ColocationId
+);
+
+/// Anything that asks for room: a `VirtualServer` or a `Colocation`.
+///
+/// In text and as a map key: `server/kuldiga/registry`, `colocation/kuldiga/firewalls`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum DemandId {
+    /// A virtual server.
+    Server(ServerId),
+    /// A tenant's own hardware in our racks.
+    Colocation(ColocationId),
+}
+
+impl fmt::Display for DemandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(id) => write!(f, "server/{id}"),
+            Self::Colocation(id) => write!(f, "colocation/{id}"),
+        }
+    }
+}
+
+impl From<DemandId> for String {
+    fn from(id: DemandId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for DemandId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.split_once('/') {
+            Some(("server", rest)) => Ok(Self::Server(ServerId::from(rest))),
+            Some(("colocation", rest)) => Ok(Self::Colocation(ColocationId::from(rest))),
+            _ => Err(format!(
+                "{text:?} is neither server/NAMESPACE/NAME nor colocation/NAMESPACE/NAME"
+            )),
+        }
+    }
+}
+
+impl From<ServerId> for DemandId {
+    fn from(id: ServerId) -> Self {
+        Self::Server(id)
+    }
+}
+
+impl From<ColocationId> for DemandId {
+    fn from(id: ColocationId) -> Self {
+        Self::Colocation(id)
+    }
+}
