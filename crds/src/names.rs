@@ -28,6 +28,10 @@ pub const BACKUP_HOST_ANNOTATION: &str = "raidc.dev/backup-host";
 /// Annotation on a VirtualMachine: comma-separated sites that hold its copies, for the same reason.
 pub const COPY_SITES_ANNOTATION: &str = "raidc.dev/copy-sites";
 
+/// Watts that a host whose draw nobody gave counts for, idle or not: the nameplate of a common two-socket 1U server (the
+/// `maximum_draw` of a PowerEdge R640 in the public device-type library). Unknown draw is never 0.
+pub const UNKNOWN_HOST_WATTS: i64 = 750;
+
 /// Longest name of a `VirtualServer`; with the longest disk name it still makes a legal label value (63).
 pub const MAX_SERVER_NAME: usize = 40;
 /// Longest name of a disk, see [`MAX_SERVER_NAME`].

@@ -278,7 +278,12 @@ pub struct VirtualServerStatus {
     /// reserved is where the server would start if it lost its own site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved: Option<Reserved>,
-    /// copies of the disks at other sites.
+    /// copySites are the sites chosen to hold copies of the disks; copies says what is known of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4), inner(length(min = 1, max = 63)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub copy_sites: Vec<String>,
+    /// copies of the disks at other sites, as seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["site".into()]))]
