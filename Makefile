@@ -1,0 +1,49 @@
+# RAIDC: everything a developer runs. `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export RAIDC_CACHE ?= $(HOME)/.cache/raidc
+# Debug information is of no use to the lab and doubles its link time on a small machine.
+export CARGO_PROFILE_DEV_DEBUG ?= 0
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+.PHONY: tools
+tools: ## Check (and where possible install) what the other targets need
+	@tests/tools
+
+.PHONY: parts
+parts: tools ## Build the lab's real control plane once, into $(RAIDC_CACHE)
+	@tests/lab/parts/build
+
+.PHONY: demo
+demo: tools ## The whole product on this machine: a real control plane, our charts, the controller, examples/
+	@tests/demo
+
+.PHONY: demo-down
+demo-down: ## Remove the demo
+	@target/debug/raidc-demo down
+
+.PHONY: test
+test: tools ## Everything that must hold
+	@tests/run
+
+.PHONY: check
+check: ## Formatting and lints only
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: crds
+crds: ## Rewrite crds/yaml and the CRD chart from the types
+	UPDATE_CRDS=1 cargo test -q --locked -p raidc-crds --test committed_yaml
+	charts/raidc-crds/sync
+
+.PHONY: golden
+golden: ## Accept the stories' new output (look at the diff before you commit it)
+	UPDATE_GOLDEN=1 cargo test -q --locked -p raidc-planner
+
+.PHONY: clean
+clean: ## Remove build output and stopped labs; the cache of real parts stays
+	cargo clean

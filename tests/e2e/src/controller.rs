@@ -1,0 +1,102 @@
+//! The controller as a process under the chart's service account. Starts and ends processes.
+
+use crate::cluster::Cluster;
+use crate::error::Error;
+use std::fs::File;
+use std::fs::OpenOptions;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+
+/// Namespace in which the charts are installed.
+pub const NAMESPACE: &str = "raidc-system";
+/// Service account of the chart.
+pub const SERVICE_ACCOUNT: &str = "raidc-controller";
+/// The same as the API server's audit log writes it.
+pub const USER: &str = "system:serviceaccount:raidc-system:raidc-controller";
+
+/// A running controller; dropping it kills it without warning, as a crash would.
+pub struct Controller {
+    child: Child,
+    /// Where it logs.
+    pub log: PathBuf,
+    /// Address of its health and metrics page.
+    pub listen: String,
+}
+
+impl Controller {
+    /// Starts one replica. `identity` tells replicas apart in the lease.
+    pub fn start(cluster: &Cluster, kubeconfig: &Path, identity: &str) -> Result<Self, Error> {
+        let listen = format!("127.0.0.1:{}", free_port()?);
+        let log = cluster.dir().join(format!("controller-{identity}.log"));
+        let child = command(kubeconfig, identity, &listen, &log)?.spawn().map_err(Error::file(&log))?;
+        Ok(Self { child, log, listen })
+    }
+
+    /// Starts one that outlives this process, and returns its process id.
+    pub fn start_detached(cluster: &Cluster, kubeconfig: &Path, identity: &str) -> Result<(u32, String), Error> {
+        let listen = format!("127.0.0.1:{}", free_port()?);
+        let log = cluster.dir().join(format!("controller-{identity}.log"));
+        let child =
+            command(kubeconfig, identity, &listen, &log)?.process_group(0).spawn().map_err(Error::file(&log))?;
+        Ok((child.id(), listen))
+    }
+
+    /// Ends it at once, as a crash would (SIGKILL), and waits until it is gone.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    /// Whether it has ended by itself.
+    pub fn ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// Process id, to stop and continue it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn end(&mut self) {
+        // It may have ended already: then there is nothing to kill.
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn command(kubeconfig: &Path, identity: &str, listen: &str, log: &Path) -> Result<Command, Error> {
+    let program = program("raidc-controller")?;
+    let out: File = OpenOptions::new().create(true).append(true).open(log).map_err(Error::file(log))?;
+    let err = out.try_clone().map_err(Error::file(log))?;
+    let mut command = Command::new(program);
+    command
+        .args(["run", "--namespace", NAMESPACE, "--identity", identity, "--listen", listen])
+        .env("KUBECONFIG", kubeconfig)
+        .env_remove("RUST_BACKTRACE")
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(err);
+    Ok(command)
+}
+
+/// A program of ours, next to the one that runs now (or one folder up: tests run from `deps`).
+pub fn program(name: &str) -> Result<PathBuf, Error> {
+    let here = std::env::current_exe().map_err(Error::file(name))?;
+    let beside = here.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    beside.ok_or_else(|| Error::NotBuilt(PathBuf::from(name)))
+}
+
+fn free_port() -> Result<u16, Error> {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").map_err(Error::file("127.0.0.1:0"))?;
+    Ok(socket.local_addr().map_err(Error::file("127.0.0.1:0"))?.port())
+}

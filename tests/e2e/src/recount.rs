@@ -1,0 +1,176 @@
+//! A recount of the racks' watts and of the copies from the cluster's objects, by none of the controller's code. Reads the
+//! API server.
+
+use crate::cluster::Cluster;
+use crate::error::Error;
+use crate::servers;
+use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::PersistentVolume;
+use kube::Api;
+use kube::Resource;
+use kube::ResourceExt;
+use kube::api::ListParams;
+use raidc_crds::Colocation;
+use raidc_crds::Rack;
+use raidc_crds::ReplicationPolicy;
+use raidc_crds::Site;
+use raidc_crds::Tenant;
+use raidc_crds::VirtualServer;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+/// What the cluster holds, read once.
+pub struct View {
+    /// Sites by name.
+    pub sites: Vec<Site>,
+    /// Racks by name.
+    pub racks: Vec<Rack>,
+    /// Policies by name.
+    pub policies: Vec<ReplicationPolicy>,
+    /// Tenants by name.
+    pub tenants: Vec<Tenant>,
+    /// Servers by namespace and name.
+    pub servers: Vec<VirtualServer>,
+    /// Colocations by namespace and name.
+    pub colocations: Vec<Colocation>,
+    /// Nodes by name.
+    pub nodes: Vec<Node>,
+    /// Volumes by name.
+    pub volumes: Vec<PersistentVolume>,
+}
+
+impl View {
+    /// Reads everything.
+    pub async fn read(cluster: &Cluster) -> Result<Self, Error> {
+        Ok(Self {
+            sites: list(cluster).await?,
+            racks: list(cluster).await?,
+            policies: list(cluster).await?,
+            tenants: list(cluster).await?,
+            servers: servers::all(cluster).await?,
+            colocations: list(cluster).await?,
+            nodes: list(cluster).await?,
+            volumes: list(cluster).await?,
+        })
+    }
+}
+
+/// Everything of one kind, sorted by namespace and name.
+pub async fn list<K>(cluster: &Cluster) -> Result<Vec<K>, Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let api: Api<K> = Api::all(cluster.client());
+    let what = format!("list {}", K::plural(&()));
+    let mut items = api.list(&ListParams::default()).await.map_err(Error::api(what))?.items;
+    items.sort_by_key(|item| (item.namespace(), item.name_any()));
+    Ok(items)
+}
+
+/// Shared risks of a place: its site's and its rack's.
+#[must_use]
+pub fn risks(view: &View, site: &str) -> Vec<String> {
+    view.sites.iter().filter(|s| s.name_any() == site).flat_map(|s| s.spec.shared_risks.clone()).collect()
+}
+
+/// Copies that share a site or a site's risk with their original, as `server: why`.
+#[must_use]
+pub fn shared(view: &View) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for server in &view.servers {
+        let Some(status) = &server.status else { continue };
+        let Some(site) = &status.site else { continue };
+        let ignores = view
+            .policies
+            .iter()
+            .any(|p| Some(p.name_any()) == status.policy && p.spec.shared_risks == raidc_crds::replication_policy::SharedRiskRule::Ignore);
+        for copy in &status.copy_sites {
+            if copy == site {
+                wrong.push(format!("{}: a copy at its own site {site}", server.name_any()));
+            }
+            let (mine, theirs) = (risks(view, site), risks(view, copy));
+            if let Some(risk) = mine.iter().find(|r| theirs.contains(r) && !ignores) {
+                wrong.push(format!("{}: {site} and {copy} share {risk}", server.name_any()));
+            }
+        }
+    }
+    wrong
+}
+
+/// What one rack may draw and draws, recounted, in watts.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Recount {
+    /// After the loss of the strongest panel, derated.
+    pub capacity: i64,
+    /// Hosts that are on, the servers on them, devices, other occupants.
+    pub committed: i64,
+}
+
+/// Recounts every rack from specs, nodes and the places in the servers' status.
+#[must_use]
+pub fn racks(view: &View) -> BTreeMap<String, Recount> {
+    view.racks
+        .iter()
+        .map(|rack| (rack.name_any(), Recount { capacity: capacity(rack), committed: committed(view, rack) }))
+        .collect()
+}
+
+fn capacity(rack: &Rack) -> i64 {
+    let mut panels: BTreeMap<String, i64> = BTreeMap::new();
+    for feed in &rack.spec.feeds {
+        let mut watts = i64::from(feed.volts) * i64::from(feed.amps);
+        if feed.phases == 3 {
+            watts = watts * 1732 / 1000;
+        }
+        let panel = feed.panel.clone().unwrap_or_else(|| format!("feed {}", feed.name));
+        *panels.entry(panel).or_default() += watts;
+    }
+    let total: i64 = panels.values().sum();
+    let lost = if panels.len() > 1 { panels.values().copied().max().unwrap_or(0) } else { 0 };
+    let derated = (total - lost) * i64::from(rack.spec.derate_percent) / 100;
+    rack.spec.max_watts.map_or(derated, |limit| limit.min(derated))
+}
+
+fn committed(view: &View, rack: &Rack) -> i64 {
+    let name = rack.name_any();
+    let overcommit = view
+        .sites
+        .iter()
+        .find(|s| s.name_any() == rack.spec.site)
+        .map_or(100, |s| i128::from(s.spec.cpu_overcommit_percent));
+    let mut milliwatts: i128 = 0;
+    for node in view.nodes.iter().filter(|n| n.labels().get("raidc.dev/rack") == Some(&name)) {
+        let given = rack.spec.hosts.iter().find(|h| h.node == node.name_any());
+        let defaults = rack.spec.host_defaults.as_ref();
+        let unknown = raidc_crds::names::UNKNOWN_HOST_WATTS;
+        let idle = given.and_then(|h| h.idle_watts).or(defaults.map(|d| d.idle_watts)).unwrap_or(unknown);
+        let most = given.and_then(|h| h.max_watts).or(defaults.map(|d| d.max_watts)).unwrap_or(unknown);
+        milliwatts += i128::from(idle) * 1000;
+        let cores = node
+            .status
+            .as_ref()
+            .and_then(|s| s.allocatable.as_ref())
+            .and_then(|a| a.get("cpu"))
+            .and_then(|q| q.0.parse::<i128>().ok())
+            .unwrap_or(0);
+        let virtual_milli = (cores * 1000 * overcommit / 100).max(1);
+        for server in &view.servers {
+            let Some(status) = &server.status else { continue };
+            if status.host.as_deref() == Some(node.name_any().as_str()) {
+                let asked = i128::from(status.cores_milli.unwrap_or(0));
+                milliwatts += (i128::from(most - idle) * 1000 * asked + virtual_milli - 1) / virtual_milli;
+            }
+        }
+    }
+    let devices: i64 = view
+        .colocations
+        .iter()
+        .flat_map(|c| {
+            let places = c.status.iter().flat_map(|s| &s.devices).filter(|p| p.rack == name);
+            places.filter_map(|p| c.spec.devices.iter().find(|d| d.name == p.name)).map(|d| d.watts).collect::<Vec<_>>()
+        })
+        .sum();
+    let others: i64 = rack.spec.occupied.iter().map(|o| o.watts).sum();
+    i64::try_from((milliwatts + 999) / 1000).unwrap_or(i64::MAX) + devices + others
+}

@@ -1,0 +1,115 @@
+//! Waiting for and reading virtual servers. Talks to the API server.
+
+use crate::cluster::Cluster;
+use crate::error::Error;
+use kube::Api;
+use kube::ResourceExt;
+use kube::api::ListParams;
+use raidc_crds::VirtualServer;
+use raidc_crds::condition;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(300);
+/// How long a namespace or a kind may take to appear after what it depends on was applied.
+const APPEARS: Duration = Duration::from_secs(60);
+
+/// Every server of the cluster, sorted by namespace and name.
+pub async fn all(cluster: &Cluster) -> Result<Vec<VirtualServer>, Error> {
+    let api: Api<VirtualServer> = Api::all(cluster.client());
+    let mut list = api.list(&ListParams::default()).await.map_err(Error::api("list virtual servers"))?.items;
+    list.sort_by_key(|s| (s.namespace(), s.name_any()));
+    Ok(list)
+}
+
+/// Whether a condition of the server is `True` for the spec as it is now.
+#[must_use]
+pub fn holds(server: &VirtualServer, kind: &str) -> bool {
+    server.status.as_ref().is_some_and(|status| {
+        Some(status.observed_generation) == server.metadata.generation && condition::is_true(&status.conditions, kind)
+    })
+}
+
+/// `Ready=False (reason: message)` of the server, for people.
+#[must_use]
+pub fn told(server: &VirtualServer, kind: &str) -> String {
+    let found = server.status.as_ref().and_then(|s| s.conditions.iter().find(|c| c.type_ == kind));
+    let name = format!("{}/{}", server.namespace().unwrap_or_default(), server.name_any());
+    match found {
+        Some(c) => format!("{name} {kind}={} {}: {}", c.status, c.reason, c.message),
+        None => format!("{name} has no condition {kind}"),
+    }
+}
+
+/// Looks again and again until `enough` says yes, and returns what it saw.
+///
+/// # Errors
+/// [`Error::Late`] with what `enough` last complained about.
+pub async fn until(
+    cluster: &Cluster,
+    what: &str,
+    within: Duration,
+    mut enough: impl FnMut(&[VirtualServer]) -> Result<(), String>,
+) -> Result<Vec<VirtualServer>, Error> {
+    let end = Instant::now() + within;
+    loop {
+        let servers = all(cluster).await?;
+        match enough(&servers) {
+            Ok(()) => return Ok(servers),
+            Err(last) if Instant::now() >= end => {
+                return Err(Error::Late { what: what.to_owned(), after: within, last });
+            }
+            Err(_) => tokio::time::sleep(LOOK).await,
+        }
+    }
+}
+
+/// As [`until`] for any look at the cluster.
+pub async fn eventually<T, F>(what: &str, within: Duration, mut look: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, String>>,
+{
+    let end = Instant::now() + within;
+    loop {
+        match look().await {
+            Ok(seen) => return Ok(seen),
+            Err(last) if Instant::now() >= end => {
+                return Err(Error::Late { what: what.to_owned(), after: within, last });
+            }
+            Err(_) => tokio::time::sleep(LOOK).await,
+        }
+    }
+}
+
+/// Tries a command again while what it needs (a namespace that the controller makes, a kind just installed) is not there
+/// yet, as a GitOps pipeline does.
+pub async fn retried<F>(what: &str, mut attempt: impl FnMut() -> F) -> Result<(), Error>
+where
+    F: Future<Output = Result<String, Error>>,
+{
+    let end = Instant::now() + APPEARS;
+    loop {
+        match attempt().await {
+            Ok(_) => return Ok(()),
+            Err(Error::Command { output, .. })
+                if Instant::now() < end && (output.contains("not found") || output.contains("no matches for kind")) =>
+            {
+                tokio::time::sleep(LOOK).await;
+            }
+            Err(error) => return Err(Error::Wrong(format!("could not {what}: {}", crate::error::chain(&error)))),
+        }
+    }
+}
+
+/// Complains about the first server of which `kind` does not hold.
+pub fn every(servers: &[VirtualServer], kind: &str, at_least: usize) -> Result<(), String> {
+    if servers.len() < at_least {
+        return Err(format!("{} of {at_least} servers are there", servers.len()));
+    }
+    let missing: Vec<_> = servers.iter().filter(|s| !holds(s, kind)).collect();
+    match missing.first() {
+        None => Ok(()),
+        Some(first) => Err(format!("{} of {} not yet; first: {}", missing.len(), servers.len(), told(first, kind))),
+    }
+}

@@ -1,0 +1,51 @@
+//! A lab with our charts in it, for tests: gone when dropped. Starts processes.
+
+use crate::cluster::Cluster;
+use crate::controller::Controller;
+use crate::controller::NAMESPACE;
+use crate::controller::SERVICE_ACCOUNT;
+use crate::error::Error;
+use crate::install;
+use raidc_lab::FleetSpec;
+use raidc_lab::Lab;
+use raidc_lab::LabOptions;
+use raidc_lab::Profile;
+use std::path::PathBuf;
+
+/// Everything a test needs. Fields drop in order: the controllers before the lab.
+pub struct World {
+    /// The controllers that run.
+    pub controllers: Vec<Controller>,
+    /// The cluster as its administrator sees it.
+    pub cluster: Cluster,
+    /// The lab under it, for faults and the audit log.
+    pub lab: Lab,
+    controller_kubeconfig: PathBuf,
+}
+
+impl World {
+    /// Brings up a lab with the example fleet and our charts. No controller runs yet.
+    pub async fn up(name: &str, profile: Profile) -> Result<Self, Error> {
+        Self::with(name, profile, FleetSpec::example()).await
+    }
+
+    /// The same with another fleet.
+    pub async fn with(name: &str, profile: Profile, fleet: FleetSpec) -> Result<Self, Error> {
+        let lab = Lab::up(LabOptions::new(name).profile(profile).fleet(fleet)).await?;
+        let cluster = Cluster::connect(lab.kubeconfig(), lab.dir().to_path_buf()).await?;
+        install::charts(&cluster).await?;
+        let controller_kubeconfig = cluster.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT).await?;
+        Ok(Self { controllers: Vec::new(), cluster, lab, controller_kubeconfig })
+    }
+
+    /// Starts one more replica of the controller.
+    pub fn start_controller(&mut self, identity: &str) -> Result<(), Error> {
+        self.controllers.push(Controller::start(&self.cluster, &self.controller_kubeconfig, identity)?);
+        Ok(())
+    }
+
+    /// Kills every replica without warning.
+    pub fn kill_controllers(&mut self) {
+        self.controllers.drain(..).for_each(Controller::kill);
+    }
+}
