@@ -1,9 +1,12 @@
-//! What hardware a lab plays: sites, racks and hosts. Plain data with checks; no I/O.
+//! What hardware a lab plays: sites, racks and hosts. Plain data with checks; reads a fleet's file, else no I/O.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::error::LabError;
 
 /// Who plays the controllers between the API server and the hardware.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +97,17 @@ impl FleetSpec {
         Self {
             sites: (1..=sites).map(site).collect(),
         }
+    }
+
+    /// Reads a fleet from a YAML or JSON file and checks it.
+    pub fn read(path: &Path) -> Result<Self, LabError> {
+        let text = std::fs::read_to_string(path).map_err(LabError::file("read", path))?;
+        let fleet: Self = serde_saphyr::from_str(&text).map_err(|error| LabError::FleetFile {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        fleet.validate()?;
+        Ok(fleet)
     }
 
     /// Number of hosts in the whole fleet.

@@ -1,0 +1,472 @@
+//! Bringing a lab up, phase by phase. Runs processes, writes files and talks to the API server.
+
+use std::fs::{File, OpenOptions};
+use std::future::Future;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
+use kube::Client;
+use kube::api::{Api, ListParams};
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::audit;
+use crate::certs::{Pki, write_private};
+use crate::control_plane::{ControlPlane, ControlPlanePorts};
+use crate::error::{LabError, chain};
+use crate::faults::{self, FaultSet};
+use crate::fleet::Profile;
+use crate::kubeconfig::{self, Credential};
+use crate::lab::{Lab, Simulator, service_account_kubeconfig};
+use crate::objects::{apply, established, from_json, read};
+use crate::options::LabOptions;
+use crate::parts::{Parts, cache};
+use crate::ports::Ports;
+use crate::sim::{self, SimConfig};
+use crate::supervisor::Supervisor;
+use crate::{kubevirt, volsync};
+
+/// A phase that takes longer has failed; a busy machine of two cores needs a tenth of it.
+const PHASE: Duration = Duration::from_secs(180);
+const POLL: Duration = Duration::from_millis(100);
+/// Namespaces that every lab has.
+const NAMESPACES: [&str; 6] = [
+    kubevirt::NAMESPACE,
+    "cdi",
+    volsync::NAMESPACE,
+    "raidc-system",
+    "raidc-images",
+    faults::NAMESPACE,
+];
+
+impl Lab {
+    /// Brings a lab up; seconds if the real parts are in the cache, minutes if they must be built first.
+    pub async fn up(options: LabOptions) -> Result<Self, LabError> {
+        Self::up_telling(options, |_| ()).await
+    }
+
+    /// The same, telling each phase when it is done and the progress of a build.
+    pub async fn up_telling(options: LabOptions, tell: impl Fn(&str)) -> Result<Self, LabError> {
+        options.validate()?;
+        let dir = options.folder();
+        let lock = claim(&options.name, &dir)?;
+        let mut clock = PhaseClock::new(&tell);
+
+        let parts = Parts::ensure(options.profile, &tell).await?;
+        clock.done("parts found");
+        let logs = dir.join("logs");
+        create_private(&logs)?;
+        create_private(&dir.join("run"))?;
+        let pki = Pki::create(&dir.join("pki"))?;
+        let mut ports = Ports::new(&cache().join("ports"))?;
+        let supervisor = Supervisor::new(&logs);
+        let mut guard = Guard(Some(supervisor.clone()));
+        clock.done("certificates made");
+
+        let plane = ControlPlane {
+            parts: &parts,
+            pki: &pki,
+            dir: &dir,
+            ports: take_ports(&mut ports)?,
+        };
+        let client = start_control_plane(&plane, &supervisor).await?;
+        let config = kubeconfig::config(&dir.join("admin.kubeconfig")).await?;
+        clock.done("control plane ready");
+
+        install_crds(&client, &parts).await?;
+        clock.done("CRDs served");
+
+        let up = Up {
+            client: &client,
+            parts: &parts,
+            pki: &pki,
+            dir: &dir,
+            supervisor: &supervisor,
+        };
+        let full = options.profile == Profile::Full;
+        kubevirt::configure(&client, &parts, &pki, full).await?;
+        let simulator = start_simulator(&options, &config, &supervisor)?;
+        if full {
+            up.controllers(plane.ports.api, &mut ports).await?;
+        }
+        clock.done(if full {
+            "KubeVirt and VolSync ready"
+        } else {
+            "KubeVirt configured"
+        });
+
+        let phases = clock.phases;
+        let api_port = plane.ports.api;
+        let lab = Self {
+            name: options.name,
+            dir,
+            keep: options.keep,
+            fleet: options.fleet,
+            parts,
+            pki,
+            api_port,
+            config,
+            supervisor,
+            simulator,
+            phases,
+            _ports: ports,
+            _lock: lock,
+        };
+        // From here on the lab's own drop ends the processes.
+        guard.0 = None;
+        lab.nodes_ready().await?;
+        lab.check()?;
+        Ok(lab)
+    }
+
+    /// Waits until every host of the fleet is a ready node.
+    async fn nodes_ready(&self) -> Result<(), LabError> {
+        let nodes: Api<k8s_openapi::api::core::v1::Node> = Api::all(self.client()?);
+        let wanted = self.fleet.hosts();
+        until(
+            "all hosts as ready nodes",
+            || self.check(),
+            || async {
+                let list = nodes
+                    .list(&ListParams::default())
+                    .await
+                    .map_err(|error| chain(&error))?;
+                let ready = list.items.iter().filter(|node| is_ready(node)).count() as u64;
+                if ready >= wanted {
+                    Ok(())
+                } else {
+                    Err(format!("{ready} of {wanted}"))
+                }
+            },
+        )
+        .await
+    }
+}
+
+fn is_ready(node: &k8s_openapi::api::core::v1::Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"))
+}
+
+/// Ends the processes if coming up fails half-way.
+struct Guard(Option<Supervisor>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(supervisor) = &self.0 {
+            supervisor.stop();
+        }
+    }
+}
+
+/// Times phases and tells them.
+struct PhaseClock<'a> {
+    tell: &'a dyn Fn(&str),
+    since: Instant,
+    phases: Vec<(String, Duration)>,
+}
+
+impl<'a> PhaseClock<'a> {
+    fn new(tell: &'a dyn Fn(&str)) -> Self {
+        Self {
+            tell,
+            since: Instant::now(),
+            phases: Vec::new(),
+        }
+    }
+
+    fn done(&mut self, phase: &str) {
+        let took = self.since.elapsed();
+        (self.tell)(&format!("{phase} in {:.1} s", took.as_secs_f64()));
+        self.phases.push((phase.to_owned(), took));
+        self.since = Instant::now();
+    }
+}
+
+/// Takes the folder for this process and empties it of what an earlier lab left.
+fn claim(name: &str, dir: &Path) -> Result<File, LabError> {
+    create_private(dir)?;
+    let path = dir.join("lock");
+    let mut options = OpenOptions::new();
+    let lock = options.create(true).truncate(false).write(true).open(&path);
+    let lock = lock.map_err(LabError::file("open", &path))?;
+    lock.try_lock().map_err(|_| LabError::Held(name.to_owned()))?;
+    for entry in std::fs::read_dir(dir).map_err(LabError::file("list", dir))? {
+        let path = entry.map_err(LabError::file("list", dir))?.path();
+        // The daemon's own files are written by whoever holds the lab from outside.
+        if ["lock", "state.json", "daemon.log", "fleet.json"]
+            .iter()
+            .any(|kept| path.ends_with(kept))
+        {
+            continue;
+        }
+        let gone = if path.is_dir() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        gone.map_err(LabError::file("remove", path))?;
+    }
+    Ok(lock)
+}
+
+/// Creates a folder that only its owner can look into: it holds keys.
+pub(crate) fn create_private(dir: &Path) -> Result<(), LabError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(LabError::file("create", dir))
+}
+
+fn take_ports(ports: &mut Ports) -> Result<ControlPlanePorts, LabError> {
+    Ok(ControlPlanePorts {
+        etcd: ports.take()?,
+        etcd_peer: ports.take()?,
+        api: ports.take()?,
+        controllers: ports.take()?,
+        scheduler: ports.take()?,
+    })
+}
+
+async fn start_control_plane(plane: &ControlPlane<'_>, supervisor: &Supervisor) -> Result<Client, LabError> {
+    let (dir, port) = (plane.dir, plane.ports.api);
+    for (file, who) in [
+        ("admin", "admin"),
+        ("controller-manager", "kube-controller-manager"),
+        ("scheduler", "kube-scheduler"),
+    ] {
+        let path = dir.join(format!("{file}.kubeconfig"));
+        kubeconfig::write(&path, plane.pki, port, &Credential::Certificate(who))?;
+    }
+    write_private(&dir.join("audit-policy.yaml"), &audit::policy())?;
+    supervisor.start(plane.etcd())?;
+    supervisor.start(plane.api_server())?;
+    let client = kubeconfig::client(kubeconfig::config(&dir.join("admin.kubeconfig")).await?)?;
+    until(
+        "the API server's /readyz",
+        || supervisor.check(),
+        || async {
+            let request = http::Request::get("/readyz")
+                .body(Vec::new())
+                .map_err(|error| error.to_string())?;
+            client
+                .request_text(request)
+                .await
+                .map(drop)
+                .map_err(|error| chain(&error))
+        },
+    )
+    .await?;
+    supervisor.start(plane.controllers())?;
+    supervisor.start(plane.scheduler())?;
+    Ok(client)
+}
+
+async fn install_crds(client: &Client, parts: &Parts) -> Result<(), LabError> {
+    let mut first = Vec::new();
+    for name in NAMESPACES {
+        first.push(from_json(
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+        )?);
+    }
+    for part in ["cdiCrds", "snapshotCrds", "volsyncCrds", "kubevirtCrds"] {
+        first.extend(read(parts.manifest(part)?)?);
+    }
+    apply(client, first).await?;
+    let map = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": faults::CONFIG_MAP, "namespace": faults::NAMESPACE},
+        "data": {faults::KEY: faults::text(&FaultSet::default())},
+    });
+    apply(client, vec![from_json(map)?]).await?;
+    established(client, PHASE).await
+}
+
+fn start_simulator(
+    options: &LabOptions,
+    config: &kube::Config,
+    supervisor: &Supervisor,
+) -> Result<Simulator, LabError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("lab-simulator")
+        .enable_all()
+        .build()
+        .map_err(LabError::file("start the threads of", options.folder()))?;
+    let (cancel, cancelled) = watch::channel(false);
+    let error = Arc::new(Mutex::new(None));
+    let (told, config) = (Arc::clone(&error), config.clone());
+    let (fleet, profile, delays) = (options.fleet.clone(), options.profile, options.delays.clone());
+    runtime.spawn(async move {
+        // The client's own tasks must live on these threads, so it is made here.
+        let end = match kubeconfig::client(config.clone()) {
+            Ok(admin) => {
+                let config = SimConfig {
+                    admin,
+                    handler: config,
+                    fleet,
+                    profile,
+                    delays,
+                };
+                sim::run(config, cancelled.clone())
+                    .await
+                    .map_err(|error| chain(&error))
+            }
+            Err(error) => Err(chain(&error)),
+        };
+        if !*cancelled.borrow() {
+            let why = end
+                .err()
+                .unwrap_or_else(|| "it returned although nobody cancelled it".to_owned());
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+        }
+    });
+    runtime.spawn(supervisor.clone().watch());
+    Ok(Simulator {
+        runtime: Some(runtime),
+        cancel,
+        error,
+    })
+}
+
+/// What the phases after the control plane share.
+struct Up<'a> {
+    client: &'a Client,
+    parts: &'a Parts,
+    pki: &'a Pki,
+    dir: &'a Path,
+    supervisor: &'a Supervisor,
+}
+
+impl Up<'_> {
+    async fn account(&self, api_port: u16, namespace: &str, name: &str) -> Result<PathBuf, LabError> {
+        service_account_kubeconfig(self.client, self.dir, self.pki, api_port, namespace, name).await
+    }
+
+    /// Starts the real controllers side by side and waits for all of them.
+    async fn controllers(&self, api_port: u16, ports: &mut Ports) -> Result<(), LabError> {
+        volsync::configure(self.client, self.parts).await?;
+        let api = self
+            .account(api_port, kubevirt::NAMESPACE, kubevirt::API_ACCOUNT)
+            .await?;
+        let controller = self
+            .account(api_port, kubevirt::NAMESPACE, kubevirt::CONTROLLER_ACCOUNT)
+            .await?;
+        let manager = self
+            .account(api_port, volsync::NAMESPACE, volsync::ACCOUNT)
+            .await?;
+        let (api_at, controller_at, manager_at) = (ports.take()?, ports.take()?, ports.take()?);
+        self.supervisor
+            .start(kubevirt::virt_api(self.parts, self.pki, &api, api_at))?;
+        self.supervisor.start(kubevirt::virt_controller(
+            self.parts,
+            self.pki,
+            &controller,
+            controller_at,
+        ))?;
+        self.supervisor
+            .start(volsync::manager(self.parts, &manager, manager_at))?;
+        self.listening("virt-api", api_at).await?;
+        kubevirt::connect(self.client, self.parts, self.pki, api_at).await?;
+        self.aggregated().await?;
+        self.listening("virt-controller", controller_at).await?;
+        self.leading("virt-controller").await?;
+        self.listening("volsync", manager_at).await
+    }
+
+    async fn listening(&self, part: &str, port: u16) -> Result<(), LabError> {
+        until(
+            &format!("{part} on port {port}"),
+            || self.supervisor.check_part(part),
+            || async {
+                let open = tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
+                open.map(drop).map_err(|error| error.to_string())
+            },
+        )
+        .await
+    }
+
+    /// Waits until the API server has reached virt-api's own APIs.
+    async fn aggregated(&self) -> Result<(), LabError> {
+        let services: Api<APIService> = Api::all(self.client.clone());
+        until(
+            "virt-api behind the API server",
+            || self.supervisor.check(),
+            || async {
+                let list = services
+                    .list(&ListParams::default())
+                    .await
+                    .map_err(|error| chain(&error))?;
+                let kubevirts = list.items.iter().filter(|service| {
+                    let spec = service.spec.as_ref();
+                    spec.and_then(|spec| spec.service.as_ref()).is_some()
+                });
+                for service in kubevirts {
+                    let conditions = service
+                        .status
+                        .as_ref()
+                        .and_then(|status| status.conditions.as_ref());
+                    let available =
+                        conditions.and_then(|all| all.iter().find(|one| one.type_ == "Available"));
+                    match available {
+                        Some(one) if one.status == "True" => {}
+                        Some(one) => return Err(one.message.clone().unwrap_or_default()),
+                        None => return Err("not yet tried".to_owned()),
+                    }
+                }
+                Ok(())
+            },
+        )
+        .await
+    }
+
+    /// Waits until a controller holds its lease, after which it has started its caches.
+    async fn leading(&self, lease: &str) -> Result<(), LabError> {
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), kubevirt::NAMESPACE);
+        until(
+            &format!("{lease} being the leader"),
+            || self.supervisor.check_part(lease),
+            || async {
+                let lease = leases.get_opt(lease).await.map_err(|error| chain(&error))?;
+                let holder = lease
+                    .and_then(|lease| lease.spec)
+                    .and_then(|spec| spec.holder_identity);
+                holder
+                    .filter(|holder| !holder.is_empty())
+                    .map(drop)
+                    .ok_or_else(|| "no holder".to_owned())
+            },
+        )
+        .await
+    }
+}
+
+/// Polls until `look` is well, `check` fails or the phase's time is over.
+async fn until<F: Future<Output = Result<(), String>>>(
+    what: &str,
+    check: impl Fn() -> Result<(), LabError>,
+    look: impl Fn() -> F,
+) -> Result<(), LabError> {
+    let started = Instant::now();
+    loop {
+        let last = match look().await {
+            Ok(()) => return Ok(()),
+            Err(last) => last,
+        };
+        check()?;
+        if started.elapsed() > PHASE {
+            return Err(LabError::Late {
+                what: what.to_owned(),
+                after: PHASE,
+                last,
+            });
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
