@@ -9,6 +9,7 @@ pub mod controller;
 pub mod demo;
 pub mod error;
 pub mod install;
+pub mod inventory;
 pub mod recount;
 pub mod servers;
 mod tables;

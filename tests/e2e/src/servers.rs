@@ -31,6 +31,12 @@ pub fn holds(server: &VirtualServer, kind: &str) -> bool {
     })
 }
 
+/// Whether a condition of the server is `True`, of whatever generation the status speaks.
+#[must_use]
+pub fn holds_now(server: &VirtualServer, kind: &str) -> bool {
+    server.status.as_ref().is_some_and(|status| condition::is_true(&status.conditions, kind))
+}
+
 /// `Ready=False (reason: message)` of the server, for people.
 #[must_use]
 pub fn told(server: &VirtualServer, kind: &str) -> String {

@@ -1,0 +1,96 @@
+//! Five hundred servers with the sizes of a real cluster trace: all placed, or waiting with a true reason.
+
+use raidc_crds::condition::PLACED;
+use raidc_e2e::World;
+use raidc_e2e::certificate;
+use raidc_e2e::install;
+use raidc_e2e::servers;
+use raidc_lab::FleetSpec;
+use raidc_lab::Profile;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+const SERVERS: usize = 500;
+const WITHIN: Duration = Duration::from_secs(420);
+const TENANTS: [&str; 5] = ["riga", "jurmala", "ogre", "sigulda", "cesis"];
+
+/// Milli-cores and MiB of the first tasks of the trace, or nothing where the trace is absent.
+fn sizes() -> Option<Vec<(i64, i64)>> {
+    let trace = install::repository().join("../shared/data/openb/openb_pod_list_default.csv");
+    let text = std::fs::read_to_string(trace).ok()?;
+    let size = |line: &str| {
+        let mut fields = line.split(',').skip(1);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    };
+    // Every sixteenth task, so that the sample has the whole trace's mix and not its first day's.
+    Some(text.lines().skip(1).step_by(16).filter_map(size).take(SERVERS).collect())
+}
+
+#[test]
+fn real_sizes_leave_no_server_unexplained() {
+    let Some(sizes) = sizes() else {
+        println!("skipped: ../shared/data/openb is not here");
+        return;
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let fleet = FleetSpec::sized(4, 4, 8, 64, 512);
+        let mut world = World::with("real-trace", Profile::Light, fleet.clone()).await.unwrap();
+        let mut yaml = String::from(
+            "{apiVersion: v1, kind: Namespace, metadata: {name: raidc-images}}\n---\n\
+             {apiVersion: raidc.dev/v1alpha1, kind: ReplicationPolicy, metadata: {name: silver}, spec: {copies: 2, mode: Async, rpo: 12h}}\n---\n\
+             {apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: debian-13, namespace: raidc-images, annotations: {cdi.kubevirt.io/storage.bind.immediate.requested: 'true'}}, spec: {storageClassName: site-1-block, accessModes: [ReadWriteOnce], volumeMode: Block, resources: {requests: {storage: 2Gi}}}}\n---\n\
+             {apiVersion: cdi.kubevirt.io/v1beta1, kind: DataSource, metadata: {name: debian-13, namespace: raidc-images}, spec: {source: {pvc: {name: debian-13, namespace: raidc-images}}}}\n",
+        );
+        for site in &fleet.sites {
+            let _ = writeln!(
+                yaml,
+                "---\n{{apiVersion: raidc.dev/v1alpha1, kind: Site, metadata: {{name: {}}}, spec: {{storage: {{class: {}, snapshotClass: sim-snapshots}}}}}}",
+                site.name, site.storage_class
+            );
+            for rack in &site.racks {
+                let _ = writeln!(
+                    yaml,
+                    "---\n{{apiVersion: raidc.dev/v1alpha1, kind: Rack, metadata: {{name: {}}}, spec: {{site: {}, feeds: [{{name: a, volts: 230, amps: 63, panel: {}-a}}, {{name: b, volts: 230, amps: 63, panel: {}-b}}], hostDefaults: {{idleWatts: {}, maxWatts: {}}}}}}}",
+                    rack.name, site.name, rack.name, rack.name, rack.idle_watts, rack.max_watts
+                );
+            }
+        }
+        for tenant in TENANTS {
+            let _ = writeln!(
+                yaml,
+                "---\n{{apiVersion: raidc.dev/v1alpha1, kind: Tenant, metadata: {{name: {tenant}}}, spec: {{displayName: {tenant}, defaultPolicy: silver}}}}"
+            );
+        }
+        let mut machines = String::new();
+        for (number, (milli, mib)) in sizes.iter().enumerate() {
+            // One municipality has half of all servers, its four neighbours share the rest.
+            let tenant = if number % 2 == 0 { TENANTS[0] } else { TENANTS[1 + (number / 2) % 4] };
+            let cores = (milli + 999) / 1000;
+            let _ = writeln!(
+                machines,
+                "---\n{{apiVersion: raidc.dev/v1alpha1, kind: VirtualServer, metadata: {{name: task-{number:03}, namespace: {tenant}}}, spec: {{resources: {{cores: {}, memory: {}Mi}}, image: debian-13}}}}",
+                cores.clamp(1, 512),
+                (*mib).max(128)
+            );
+        }
+        world.start_controller("a").unwrap();
+        world.cluster.apply(&yaml).await.unwrap();
+        servers::retried("apply 500 servers", || world.cluster.apply(&machines)).await.unwrap();
+        let servers = servers::until(&world.cluster, "every server is placed or told why not", WITHIN, |seen| {
+            if seen.len() < sizes.len() {
+                return Err(format!("{} of {} are there", seen.len(), sizes.len()));
+            }
+            let silent = seen.iter().find(|s| {
+                let conditions = s.status.as_ref().map(|t| t.conditions.as_slice()).unwrap_or_default();
+                !conditions.iter().any(|c| c.type_ == PLACED && (c.status == "True" || !c.message.is_empty()))
+            });
+            silent.map_or(Ok(()), |s| Err(servers::told(s, PLACED)))
+        })
+        .await
+        .unwrap();
+        let placed = servers.iter().filter(|s| servers::holds_now(s, PLACED)).count();
+        println!("{placed} of {} placed", servers.len());
+        // "True reason": the checker refuses a plan that lets a server wait although it fits.
+        certificate::verify(&world.cluster).await.unwrap();
+    });
+}
