@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// Devices that want rack space and power.
+/// spec is what the municipality asks for. RAIDC never writes here; what it decides is in status.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "raidc.dev",
@@ -101,7 +101,7 @@ pub enum Spread {
     Site,
 }
 
-/// What RAIDC sees of a colocation.
+/// status is what RAIDC decided and sees. Nobody else writes it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ColocationStatus {

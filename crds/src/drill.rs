@@ -7,7 +7,7 @@ use kube::KubeSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// Which loss is rehearsed, and for whom.
+/// spec is which loss is rehearsed, and for whom. It cannot be changed.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "raidc.dev",
@@ -73,7 +73,7 @@ pub struct DrillScope {
     pub servers: Option<Vec<ServerReference>>,
 }
 
-/// What has become of it.
+/// status is what has become of it. Nobody else writes it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct DrillStatus {

@@ -95,7 +95,7 @@ impl JsonSchema for Duration {
             "type": "string",
             "maxLength": 20,
             "minLength": 2,
-            "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$",
+            "pattern": "^([0-9]{1,5}d)?([0-9]{1,6}h)?([0-9]{1,7}m)?([0-9]{1,8}s)?$",
         })
     }
 }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// What the platform team declares about a data centre.
+/// spec is what the platform team declares about the data centre.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "raidc.dev",
@@ -107,7 +107,7 @@ pub enum SiteState {
     Fenced,
 }
 
-/// What RAIDC sees of a site.
+/// status is what RAIDC sees of the site. Nobody else writes it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct SiteStatus {
