@@ -28,7 +28,7 @@ use crate::supervisor::{Running, Supervisor};
 /// A lab's tokens outlive every test.
 const TOKEN_SECONDS: i64 = 365 * 24 * 3600;
 /// The longest that a command of ours may take: a Helm installation that waits is the slowest.
-const COMMAND: Duration = Duration::from_secs(300);
+const COMMAND: Duration = Duration::from_mins(5);
 
 /// A running lab. Dropping it ends every process of it, also when a test panics.
 pub struct Lab {

@@ -6,6 +6,7 @@
 pub mod audit;
 mod certs;
 mod control_plane;
+mod controllers;
 pub mod daemon;
 mod error;
 pub mod faults;
@@ -22,6 +23,7 @@ pub mod sim;
 mod supervisor;
 mod up;
 mod volsync;
+mod waiting;
 
 pub use audit::{AuditEntry, AuditFilter};
 pub use error::{LabError, chain};
