@@ -42,9 +42,11 @@ const NAMESPACES: [&str; 6] = [
 ];
 
 impl Lab {
-    /// Brings a lab up; seconds if the real parts are in the cache, minutes if they must be built first.
+    /// Brings a lab up; seconds if the real parts are in the cache, minutes if they must be built first. Its progress
+    /// goes to standard error.
     pub async fn up(options: LabOptions) -> Result<Self, LabError> {
-        Self::up_telling(options, |_| ()).await
+        let name = options.name.clone();
+        Self::up_telling(options, |line| eprintln!("{name}: {line}")).await
     }
 
     /// The same, telling each phase when it is done and the progress of a build.
