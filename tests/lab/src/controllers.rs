@@ -1,17 +1,13 @@
 //! Starting KubeVirt's and VolSync's own controllers and waiting until they act. Runs processes and talks to the API
 //! server.
 
-use std::path::{Path, PathBuf};
-
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kube::Client;
 use kube::api::{Api, ListParams};
 
-use crate::certs::Pki;
+use crate::access::Access;
 use crate::error::{LabError, chain};
-use crate::lab::service_account_kubeconfig;
-use crate::parts::Parts;
 use crate::ports::Ports;
 use crate::supervisor::Supervisor;
 use crate::waiting::until;
@@ -19,40 +15,30 @@ use crate::{kubevirt, volsync};
 
 /// What their start needs.
 pub(crate) struct Controllers<'a> {
+    pub(crate) access: &'a Access,
     pub(crate) client: &'a Client,
-    pub(crate) parts: &'a Parts,
-    pub(crate) pki: &'a Pki,
-    pub(crate) dir: &'a Path,
     pub(crate) supervisor: &'a Supervisor,
-    pub(crate) api_port: u16,
 }
 
 impl Controllers<'_> {
-    async fn account(&self, namespace: &str, name: &str) -> Result<PathBuf, LabError> {
-        service_account_kubeconfig(self.client, self.dir, self.pki, self.api_port, namespace, name).await
-    }
-
-    /// Starts the real controllers side by side and waits for all of them.
-    pub(crate) async fn start(&self, ports: &mut Ports) -> Result<(), LabError> {
-        volsync::configure(self.client, self.parts).await?;
-        let api = self.account(kubevirt::NAMESPACE, kubevirt::API_ACCOUNT).await?;
-        let controller = self
-            .account(kubevirt::NAMESPACE, kubevirt::CONTROLLER_ACCOUNT)
-            .await?;
-        let manager = self.account(volsync::NAMESPACE, volsync::ACCOUNT).await?;
-        let (api_at, controller_at, manager_at) = (ports.take()?, ports.take()?, ports.take()?);
+    /// Starts them side by side and waits for all of them.
+    pub(crate) async fn start(&self, taken: &mut Ports) -> Result<(), LabError> {
+        let (access, parts, pki) = (self.access, &self.access.parts, &self.access.pki);
+        volsync::configure(self.client, parts).await?;
+        let (api, controller, manager) = tokio::try_join!(
+            access.service_account_kubeconfig(kubevirt::NAMESPACE, kubevirt::API_ACCOUNT),
+            access.service_account_kubeconfig(kubevirt::NAMESPACE, kubevirt::CONTROLLER_ACCOUNT),
+            access.service_account_kubeconfig(volsync::NAMESPACE, volsync::ACCOUNT),
+        )?;
+        let (api_at, controller_at, manager_at) = (taken.take()?, taken.take()?, taken.take()?);
         self.supervisor
-            .start(kubevirt::virt_api(self.parts, self.pki, &api, api_at))?;
-        self.supervisor.start(kubevirt::virt_controller(
-            self.parts,
-            self.pki,
-            &controller,
-            controller_at,
-        ))?;
+            .start(kubevirt::virt_api(parts, pki, &api, api_at))?;
         self.supervisor
-            .start(volsync::manager(self.parts, &manager, manager_at))?;
+            .start(kubevirt::virt_controller(parts, pki, &controller, controller_at))?;
+        self.supervisor
+            .start(volsync::manager(parts, &manager, manager_at))?;
         self.listening("virt-api", api_at).await?;
-        kubevirt::connect(self.client, self.parts, self.pki, api_at).await?;
+        kubevirt::connect(self.client, parts, pki, api_at).await?;
         self.aggregated().await?;
         self.listening("virt-controller", controller_at).await?;
         self.leading("virt-controller").await?;

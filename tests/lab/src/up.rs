@@ -6,18 +6,20 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use kube::api::{Api, ListParams};
 use serde_json::json;
 use tokio::sync::watch;
 
+use crate::access::Access;
 use crate::audit;
 use crate::certs::{Pki, write_private};
 use crate::control_plane::{ControlPlane, ControlPlanePorts};
 use crate::controllers::Controllers;
 use crate::error::{LabError, chain};
 use crate::faults::{self, FaultSet};
-use crate::fleet::Profile;
+use crate::fleet::{FleetSpec, Profile};
 use crate::kubeconfig::{self, Credential};
 use crate::lab::{Lab, Simulator};
 use crate::objects::{apply, established, from_json, read};
@@ -40,9 +42,11 @@ const NAMESPACES: [&str; 6] = [
 ];
 
 impl Lab {
-    /// Brings a lab up; seconds if the real parts are in the cache, minutes if they must be built first.
+    /// Brings a lab up; seconds if the real parts are in the cache, minutes if they must be built first. Its progress
+    /// goes to standard error.
     pub async fn up(options: LabOptions) -> Result<Self, LabError> {
-        Self::up_telling(options, |_| ()).await
+        let name = options.name.clone();
+        Self::up_telling(options, |line| eprintln!("{name}: {line}")).await
     }
 
     /// The same, telling each phase when it is done and the progress of a build.
@@ -71,23 +75,26 @@ impl Lab {
         };
         let client = start_control_plane(&plane, &supervisor).await?;
         let config = kubeconfig::config(&dir.join("admin.kubeconfig")).await?;
+        let access = Access {
+            dir,
+            fleet: options.fleet.clone(),
+            parts,
+            pki,
+            config,
+        };
         clock.done("control plane ready");
 
-        install_crds(&client, &parts).await?;
+        install_crds(&client, &access.parts).await?;
         clock.done("CRDs served");
 
         let full = options.profile == Profile::Full;
-        kubevirt::configure(&client, &parts, &pki, full).await?;
-        let simulator = start_simulator(&options, &config, &supervisor)?;
+        kubevirt::configure(&client, &access.parts, &access.pki, full).await?;
+        let simulator = start_simulator(&options, &access.config, &supervisor)?;
         if full {
-            let (api_port, client, supervisor) = (plane.ports.api, &client, &supervisor);
             let controllers = Controllers {
-                client,
-                parts: &parts,
-                pki: &pki,
-                dir: &dir,
-                supervisor,
-                api_port,
+                access: &access,
+                client: &client,
+                supervisor: &supervisor,
             };
             controllers.start(&mut taken).await?;
         }
@@ -97,55 +104,52 @@ impl Lab {
             "KubeVirt configured"
         });
 
-        let phases = clock.phases;
-        let api_port = plane.ports.api;
-        let lab = Self {
-            name: options.name,
-            dir,
-            keep: options.keep,
-            fleet: options.fleet,
-            parts,
-            pki,
-            api_port,
-            config,
+        nodes_ready(&client, &options.fleet, || {
+            supervisor.check()?;
+            simulator.check()
+        })
+        .await?;
+        clock.done("hosts ready");
+
+        guard.0 = None;
+        let (name, keep, phases) = (options.name, options.keep, clock.phases);
+        Ok(Self {
+            name,
+            keep,
+            access,
             supervisor,
             simulator,
             phases,
             _ports: taken,
             _lock: lock,
-        };
-        // From here on the lab's own drop ends the processes.
-        guard.0 = None;
-        lab.nodes_ready().await?;
-        lab.check()?;
-        Ok(lab)
-    }
-
-    /// Waits until every host of the fleet is a ready node.
-    async fn nodes_ready(&self) -> Result<(), LabError> {
-        let nodes: Api<k8s_openapi::api::core::v1::Node> = Api::all(self.client()?);
-        let wanted = self.fleet.hosts();
-        until(
-            "all hosts as ready nodes",
-            || self.check(),
-            || async {
-                let list = nodes
-                    .list(&ListParams::default())
-                    .await
-                    .map_err(|error| chain(&error))?;
-                let ready = list.items.iter().filter(|node| is_ready(node)).count() as u64;
-                if ready >= wanted {
-                    Ok(())
-                } else {
-                    Err(format!("{ready} of {wanted}"))
-                }
-            },
-        )
-        .await
+        })
     }
 }
 
-fn is_ready(node: &k8s_openapi::api::core::v1::Node) -> bool {
+/// Waits until every host of the fleet is a ready node.
+async fn nodes_ready(
+    client: &Client,
+    fleet: &FleetSpec,
+    check: impl Fn() -> Result<(), LabError>,
+) -> Result<(), LabError> {
+    let nodes: Api<Node> = Api::all(client.clone());
+    let wanted = fleet.hosts();
+    until("all hosts as ready nodes", check, || async {
+        let list = nodes
+            .list(&ListParams::default())
+            .await
+            .map_err(|error| chain(&error))?;
+        let ready = list.items.iter().filter(|node| is_ready(node)).count() as u64;
+        if ready >= wanted {
+            Ok(())
+        } else {
+            Err(format!("{ready} of {wanted}"))
+        }
+    })
+    .await
+}
+
+fn is_ready(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
     conditions.is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"))
 }

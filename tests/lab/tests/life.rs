@@ -13,6 +13,18 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use common::{all_gone, light, name};
 
+/// Runs the lab's program: whether it went well, and what it printed.
+async fn raidc_lab(arguments: &[&str]) -> (bool, String, String) {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_raidc-lab"));
+    let output = command.args(arguments).output().await.expect("it runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    (
+        output.status.success(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
 fn config_map(name: &str) -> ConfigMap {
     let mut map = ConfigMap::default();
     map.metadata.name = Some(name.to_owned());
@@ -211,4 +223,44 @@ async fn a_fault_for_a_site_that_does_not_exist_is_refused() {
     faults.clear().await.expect("it is taken");
     assert!(faults.current().await.expect("they are there").is_clear());
     lab.down().await.expect("it goes away");
+}
+
+#[tokio::test]
+async fn the_program_never_claims_a_lab_that_is_gone() {
+    let lab = name("program");
+    let fleet = tempfile::NamedTempFile::new().expect("a temporary file");
+    let yaml = serde_saphyr::to_string(&light("program").fleet).expect("plain data");
+    std::fs::write(fleet.path(), yaml).expect("room for it");
+    let path = fleet.path().display().to_string();
+    let (good, out, err) = raidc_lab(&["up", &lab, "--profile", "light", "--fleet", &path]).await;
+    assert!(good && out.contains("control plane ready in"), "{out}\n{err}");
+
+    let (_, kubeconfig, _) = raidc_lab(&["kubeconfig", &lab]).await;
+    assert!(std::path::Path::new(&kubeconfig).is_file(), "{kubeconfig}");
+    let (_, nodes, err) = raidc_lab(&["exec", &lab, "kubectl", "get", "nodes", "-o", "name"]).await;
+    assert_eq!(nodes.lines().count(), 4, "{nodes}\n{err}");
+    let (_, theirs, err) = raidc_lab(&["account", &lab, "raidc-system/default"]).await;
+    let (good, _, refused) =
+        raidc_lab(&["exec", &lab, "kubectl", "--kubeconfig", &theirs, "get", "secrets"]).await;
+    assert!(
+        !good && refused.contains("raidc-system:default"),
+        "RBAC is on: {refused}\n{err}"
+    );
+    let (_, status, _) = raidc_lab(&["status", &lab]).await;
+    assert!(
+        status.contains("ready, 2 sites, 4 hosts") && status.contains("kube-apiserver"),
+        "{status}"
+    );
+    assert!(raidc_lab(&["site-off", &lab, "site-1"]).await.0);
+    let (good, _, err) = raidc_lab(&["site-off", &lab, "talsi"]).await;
+    assert!(!good && err.contains("no site `talsi`"), "{err}");
+    let (good, _, err) = raidc_lab(&["up", &lab]).await;
+    assert!(!good && err.contains("already up"), "{err}");
+
+    let parts = LabState::running(&lab).expect("it runs").parts;
+    assert!(raidc_lab(&["down", &lab]).await.0);
+    assert!(parts.iter().all(|part| !part.is_alive()), "{parts:?}");
+    let (good, _, err) = raidc_lab(&["kubeconfig", &lab]).await;
+    assert!(!good && err.contains("there is no lab"), "{err}");
+    assert!(!LabOptions::new(lab).folder().exists());
 }
