@@ -187,7 +187,9 @@ pub(crate) async fn keep(context: Arc<Context>) {
                     context.world.tell(&Change::Faults);
                 }
             }
-            Err(error) => tracing::error!(%error, "{NAMESPACE}/{CONFIG_MAP} is not readable; the former faults stay"),
+            Err(error) => {
+                tracing::error!(%error, "{NAMESPACE}/{CONFIG_MAP} is not readable; the former faults stay")
+            }
         }
     }
 }
@@ -231,10 +233,16 @@ mod tests {
         let at: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
         assert!(broken.set(faults(r#"{"siteOff": ["site-1"]}"#), &places, at));
         assert!(!broken.set(faults(r#"{"siteOff": ["site-1"]}"#), &places, at));
-        assert_eq!((broken.stopped("site-1-r1-h1"), broken.boots("site-1-r1-h1")), (Some(at), 0));
+        assert_eq!(
+            (broken.stopped("site-1-r1-h1"), broken.boots("site-1-r1-h1")),
+            (Some(at), 0)
+        );
         assert_eq!(broken.stopped("site-2-r1-h1"), None);
         assert!(broken.set(Faults::default(), &places, at));
-        assert_eq!((broken.stopped("site-1-r1-h1"), broken.boots("site-1-r1-h1")), (None, 1));
+        assert_eq!(
+            (broken.stopped("site-1-r1-h1"), broken.boots("site-1-r1-h1")),
+            (None, 1)
+        );
     }
 
     #[test]

@@ -50,7 +50,9 @@ impl Written {
         let writes = i128::from(passed) * PER_SECOND / 1000;
         Self {
             writer: self.writer.clone(),
-            counter: self.counter.saturating_add(u64::try_from(writes).unwrap_or_default()),
+            counter: self
+                .counter
+                .saturating_add(u64::try_from(writes).unwrap_or_default()),
             since: None,
             at: Some(now),
         }
@@ -101,14 +103,20 @@ impl Keeper for Guests {
 
     fn concerned(&self, change: &Change) -> Vec<Key> {
         match change {
-            Change::Object { kind: Kind::Volume, .. } => {
+            Change::Object {
+                kind: Kind::Volume, ..
+            } => {
                 // Looked at by volume: the key is the volume's name.
                 change.object().map(|volume| volume.key()).into_iter().collect()
             }
-            Change::Object { kind: Kind::Instance, .. } => {
+            Change::Object {
+                kind: Kind::Instance, ..
+            } => {
                 let guest = change.object();
                 let claims = guest.map(|g| claims_of(g)).unwrap_or_default();
-                let ns = guest.and_then(|g| g.metadata.namespace.as_deref()).unwrap_or_default();
+                let ns = guest
+                    .and_then(|g| g.metadata.namespace.as_deref())
+                    .unwrap_or_default();
                 let volume = |name: &&str| {
                     let claim = self.context.world.get(Kind::Claim, &Key::new(ns, name))?;
                     Some(Key::cluster(claim.text("/spec/volumeName"))).filter(|key| !key.name.is_empty())
@@ -116,7 +124,13 @@ impl Keeper for Guests {
                 claims.iter().filter_map(volume).collect()
             }
             Change::Object { .. } => vec![],
-            Change::Faults => self.context.world.all(Kind::Volume).iter().map(|v| v.key()).collect(),
+            Change::Faults => self
+                .context
+                .world
+                .all(Kind::Volume)
+                .iter()
+                .map(|v| v.key())
+                .collect(),
         }
     }
 
@@ -124,9 +138,15 @@ impl Keeper for Guests {
         let Some(volume) = self.context.world.get(Kind::Volume, &key) else {
             return Ok(Next::OnChange);
         };
-        let claim = format!("{}/{}", volume.text("/spec/claimRef/namespace"), volume.text("/spec/claimRef/name"));
+        let claim = format!(
+            "{}/{}",
+            volume.text("/spec/claimRef/namespace"),
+            volume.text("/spec/claimRef/name")
+        );
         let guests = self.context.world.find(Kind::Instance, "claim", &claim);
-        let running = guests.iter().find(|guest| guest.text("/status/phase") == "Running");
+        let running = guests
+            .iter()
+            .find(|guest| guest.text("/status/phase") == "Running");
         let now = Timestamp::now();
         let have = Written::of(&volume);
         let wanted = match (self.off_since(running, now), running) {
@@ -160,13 +180,20 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_back_takes_nothing_away() {
-        let began = Written { counter: 7, ..Written::default() }.started("t/web", at("2026-01-01T00:00:10Z"));
+        let began = Written {
+            counter: 7,
+            ..Written::default()
+        }
+        .started("t/web", at("2026-01-01T00:00:10Z"));
         assert_eq!(began.frozen(at("2026-01-01T00:00:00Z")).counter, 7);
     }
 
     #[test]
     fn the_annotation_is_read_back_as_it_was_written() {
         let began = Written::default().started("t/web", at("2026-01-01T00:00:00.5Z"));
-        assert_eq!(serde_json::from_str::<Written>(&began.note()).expect("own output"), began);
+        assert_eq!(
+            serde_json::from_str::<Written>(&began.note()).expect("own output"),
+            began
+        );
     }
 }

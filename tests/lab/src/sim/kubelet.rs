@@ -24,7 +24,10 @@ pub(crate) struct Kubelet {
 
 impl Kubelet {
     pub(crate) fn new(context: Arc<Context>) -> Self {
-        Self { context, started: Mutex::default() }
+        Self {
+            context,
+            started: Mutex::default(),
+        }
     }
 
     fn boot_of(&self, pod: &Seen, current: u32) -> u32 {
@@ -49,11 +52,15 @@ impl Kubelet {
         if !claims_of(pod).iter().all(|name| self.is_bound(pod, name)) {
             return Ok(Next::OnChange);
         }
-        if let Some(left) = self.context.waiting(pod.uid(), "pod-start", self.context.delays.pod_start) {
+        if let Some(left) = self
+            .context
+            .waiting(pod.uid(), "pod-start", self.context.delays.pod_start)
+        {
             return Ok(Next::After(left));
         }
         self.set_boot(pod, Some(boot));
-        self.set(pod, pod_status::running(pod, address, Timestamp::now())).await
+        self.set(pod, pod_status::running(pod, address, Timestamp::now()))
+            .await
     }
 
     async fn running(&self, pod: &Seen, boot: u32) -> Result<Next, SimError> {
@@ -68,16 +75,23 @@ impl Kubelet {
             return self.set(pod, status).await;
         }
         if is_launcher(pod) && self.guest_has_left(pod) {
-            return self.set(pod, pod_status::ended(pod, true, "Completed", now)).await;
+            return self
+                .set(pod, pod_status::ended(pod, true, "Completed", now))
+                .await;
         }
         if is_job(pod) && !movers::is_rsync(pod) {
             return match self.context.waiting(pod.uid(), "job", self.context.delays.job) {
                 Some(left) => Ok(Next::After(left)),
-                None => self.set(pod, pod_status::ended(pod, true, "Completed", now)).await,
+                None => {
+                    self.set(pod, pod_status::ended(pod, true, "Completed", now))
+                        .await
+                }
             };
         }
         if pod_status::readiness_is_stale(pod, now) {
-            return self.set(pod, json!({"conditions": pod_status::conditions(pod, true, now)})).await;
+            return self
+                .set(pod, json!({"conditions": pod_status::conditions(pod, true, now)}))
+                .await;
         }
         Ok(Next::OnChange)
     }
@@ -88,11 +102,18 @@ impl Kubelet {
             // Virt-launcher waits for its guest, at most as long as the pod's grace lasts.
             let until = pod.metadata.deletion_timestamp.as_ref().map(|t| t.0);
             let left = until.map(|until| until.duration_since(Timestamp::now()));
-            if let Some(left) = left.and_then(|left| Duration::try_from(left).ok()).filter(|l| !l.is_zero()) {
+            if let Some(left) = left
+                .and_then(|left| Duration::try_from(left).ok())
+                .filter(|l| !l.is_zero())
+            {
                 return Ok(Next::After(left));
             }
         }
-        if !ended && let Some(left) = self.context.waiting(pod.uid(), "pod-stop", self.context.delays.stop) {
+        if !ended
+            && let Some(left) = self
+                .context
+                .waiting(pod.uid(), "pod-stop", self.context.delays.stop)
+        {
             return Ok(Next::After(left));
         }
         self.context.delete(Kind::Pod, pod, Some(0)).await?;
@@ -143,15 +164,29 @@ impl Keeper for Kubelet {
         let world = &self.context.world;
         let keys = |pods: Vec<Seen>| pods.iter().map(|pod| pod.key()).collect();
         match change {
-            Change::Object { kind: Kind::Pod, key, old, new } => {
+            Change::Object {
+                kind: Kind::Pod,
+                key,
+                old,
+                new,
+            } => {
                 if let (Some(old), None) = (old, new) {
                     self.set_boot(old, None);
                 }
                 vec![key.clone()]
             }
-            Change::Object { kind: Kind::Claim, key, .. } => keys(world.find(Kind::Pod, "claim", &key.to_string())),
-            Change::Object { kind: Kind::Instance, .. } => {
-                let uid = change.object().map(|vmi| vmi.uid().to_owned()).unwrap_or_default();
+            Change::Object {
+                kind: Kind::Claim,
+                key,
+                ..
+            } => keys(world.find(Kind::Pod, "claim", &key.to_string())),
+            Change::Object {
+                kind: Kind::Instance, ..
+            } => {
+                let uid = change
+                    .object()
+                    .map(|vmi| vmi.uid().to_owned())
+                    .unwrap_or_default();
                 keys(world.find(Kind::Pod, "owner", &uid))
             }
             Change::Object { .. } => vec![],
@@ -187,7 +222,12 @@ pub(crate) fn owner<'a>(
     object: &'a Seen,
     kind: &str,
 ) -> Option<&'a k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference> {
-    object.metadata.owner_references.iter().flatten().find(|owner| owner.kind == kind)
+    object
+        .metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .find(|owner| owner.kind == kind)
 }
 
 /// Whether a pod carries a guest.

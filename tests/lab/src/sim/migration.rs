@@ -29,7 +29,11 @@ enum Step {
 }
 
 fn step(state: &Value) -> Step {
-    if !state.is_object() || state["completed"] == true || state["failed"] == true || state["targetNode"].is_null() {
+    if !state.is_object()
+        || state["completed"] == true
+        || state["failed"] == true
+        || state["targetNode"].is_null()
+    {
         Step::None
     } else if state["abortRequested"] == true {
         Step::Abort
@@ -114,14 +118,20 @@ mod tests {
     #[test]
     fn a_finished_migration_is_not_run_again() {
         assert_eq!(step(&Value::Null), Step::None);
-        assert_eq!(step(&json!({"targetNode": "b", "completed": true, "targetNodeAddress": "x"})), Step::None);
+        assert_eq!(
+            step(&json!({"targetNode": "b", "completed": true, "targetNodeAddress": "x"})),
+            Step::None
+        );
         assert_eq!(step(&json!({"targetNode": "b", "failed": true})), Step::None);
     }
 
     #[test]
     fn a_migration_goes_through_its_steps_in_order() {
         assert_eq!(step(&json!({"targetNode": "b"})), Step::Prepare);
-        assert_eq!(step(&json!({"targetNode": "b", "targetNodeAddress": "x"})), Step::Send);
+        assert_eq!(
+            step(&json!({"targetNode": "b", "targetNodeAddress": "x"})),
+            Step::Send
+        );
         let sending = json!({"targetNode": "b", "targetNodeAddress": "x", "startTimestamp": "t"});
         assert_eq!(step(&sending), Step::TakeOver);
         let aborted = json!({"targetNode": "b", "targetNodeAddress": "x", "startTimestamp": "t", "abortRequested": true});

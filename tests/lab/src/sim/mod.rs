@@ -103,12 +103,22 @@ pub async fn run(config: SimConfig, mut cancel: watch::Receiver<bool>) -> Result
         source: Box::new(source),
     })?;
     let places = places::Places::new(&config.fleet);
-    let context = Arc::new(Context::new(config.admin, handler, places, config.profile, config.delays));
+    let context = Arc::new(Context::new(
+        config.admin,
+        handler,
+        places,
+        config.profile,
+        config.delays,
+    ));
 
     let mut tasks = JoinSet::new();
     start_keepers(&context, &mut tasks);
     for kind in Kind::ALL {
-        tasks.spawn(engine::keep_watching(context.client.clone(), context.world.clone(), kind));
+        tasks.spawn(engine::keep_watching(
+            context.client.clone(),
+            context.world.clone(),
+            kind,
+        ));
     }
     tasks.spawn(faults::keep(context.clone()));
     tasks.spawn(nodes::keep_alive(context.clone()));

@@ -50,12 +50,17 @@ impl Movers {
         let address = destination_address(source)?;
         let world = &self.context.world;
         let services = world.find(Kind::Service, "address", address);
-        let service = services.into_iter().next().or_else(|| world.get(Kind::Service, &service_name(address)?))?;
+        let service = services
+            .into_iter()
+            .next()
+            .or_else(|| world.get(Kind::Service, &service_name(address)?))?;
         let ns = service.key().ns;
         let selector = service.at("/spec/selector").as_object()?;
         let pods = world.find(Kind::Pod, "service", selector.get(NAME)?.as_str()?);
         pods.into_iter().find(|pod| {
-            pod.key().ns == ns && selector.iter().all(|(name, value)| value == pod.label(name)) && self.up(pod).is_some()
+            pod.key().ns == ns
+                && selector.iter().all(|(name, value)| value == pod.label(name))
+                && self.up(pod).is_some()
         })
     }
 
@@ -75,9 +80,16 @@ impl Keeper for Movers {
 
     fn concerned(&self, change: &Change) -> Vec<Key> {
         let world = &self.context.world;
-        let sources = |pods: Vec<Seen>| pods.iter().filter(|pod| is_source(pod)).map(|pod| pod.key()).collect();
+        let sources = |pods: Vec<Seen>| {
+            pods.iter()
+                .filter(|pod| is_source(pod))
+                .map(|pod| pod.key())
+                .collect()
+        };
         match change {
-            Change::Object { kind: Kind::Pod, key, .. } => match change.object() {
+            Change::Object {
+                kind: Kind::Pod, key, ..
+            } => match change.object() {
                 Some(pod) if is_source(pod) => vec![key.clone()],
                 Some(pod) if is_rsync(pod) => senders_to(&self.context, pod),
                 _ => vec![],
@@ -111,7 +123,9 @@ impl Keeper for Movers {
             return Ok(Next::After(left));
         }
         let (Some(have), Some(copy)) = (self.volume(&source), self.volume(listener)) else {
-            return Err(SimError::Gone(format!("the volume of mover {key} or of its destination")));
+            return Err(SimError::Gone(format!(
+                "the volume of mover {key} or of its destination"
+            )));
         };
         // A clone or snapshot is frozen; sent directly, the data is as old as the transfer.
         let written = Written::of(&have).frozen(Timestamp::now());
@@ -137,7 +151,9 @@ fn service_name(address: &str) -> Option<Key> {
 /// The ReplicationSource that a mover works for: the one in its namespace that sends to the same address.
 fn owner_of(context: &Context, pod: &Seen) -> Option<Key> {
     let ns = pod.key().ns;
-    let sources = context.world.find(Kind::ReplicationSource, "address", destination_address(pod)?);
+    let sources = context
+        .world
+        .find(Kind::ReplicationSource, "address", destination_address(pod)?);
     sources.iter().map(|source| source.key()).find(|key| key.ns == ns)
 }
 
@@ -148,9 +164,14 @@ fn senders_to(context: &Context, listener: &Seen) -> Vec<Key> {
     let own = services.iter().filter(|service| {
         let selector = service.at("/spec/selector").as_object();
         service.key().ns == ns
-            && selector.is_some_and(|s| !s.is_empty() && s.iter().all(|(name, value)| value == listener.label(name)))
+            && selector
+                .is_some_and(|s| !s.is_empty() && s.iter().all(|(name, value)| value == listener.label(name)))
     });
-    let senders = own.flat_map(|service| context.world.find(Kind::Pod, "address", service.text("/spec/clusterIP")));
+    let senders = own.flat_map(|service| {
+        context
+            .world
+            .find(Kind::Pod, "address", service.text("/spec/clusterIP"))
+    });
     senders.map(|pod| pod.key()).collect()
 }
 
@@ -169,7 +190,10 @@ mod tests {
 
     #[test]
     fn the_two_ends_are_told_apart() {
-        let source = pod(json!([{"name": "DESTINATION_ADDRESS", "value": "10.96.0.7"}]), RSYNC);
+        let source = pod(
+            json!([{"name": "DESTINATION_ADDRESS", "value": "10.96.0.7"}]),
+            RSYNC,
+        );
         assert!(is_source(&source) && is_rsync(&source));
         assert!(!is_source(&pod(json!([]), RSYNC)) && is_rsync(&pod(json!([]), RSYNC)));
         assert!(!is_rsync(&pod(json!([]), "restic-mover")));
@@ -177,7 +201,10 @@ mod tests {
 
     #[test]
     fn a_service_is_found_by_its_dns_name() {
-        assert_eq!(service_name("dst.t.svc.cluster.local"), Some(Key::new("t", "dst")));
+        assert_eq!(
+            service_name("dst.t.svc.cluster.local"),
+            Some(Key::new("t", "dst"))
+        );
         assert_eq!(service_name("10.96.0.7"), None);
     }
 }

@@ -46,11 +46,21 @@ impl Keeper for Nodes {
 
     fn concerned(&self, change: &Change) -> Vec<Key> {
         match change {
-            Change::Object { kind: Kind::Node, key, .. } if self.context.places.hosts.contains_key(&key.name) => {
+            Change::Object {
+                kind: Kind::Node,
+                key,
+                ..
+            } if self.context.places.hosts.contains_key(&key.name) => {
                 vec![key.clone()]
             }
             Change::Object { .. } => vec![],
-            Change::Faults => self.context.places.hosts.keys().map(|name| Key::cluster(name)).collect(),
+            Change::Faults => self
+                .context
+                .places
+                .hosts
+                .keys()
+                .map(|name| Key::cluster(name))
+                .collect(),
         }
     }
 
@@ -63,12 +73,16 @@ impl Keeper for Nodes {
         }
         let now = Timestamp::now();
         let Some(node) = self.context.world.get(Kind::Node, &key) else {
-            self.context.create(Kind::Node, "", registration(&key.name, host, now)).await?;
+            self.context
+                .create(Kind::Node, "", registration(&key.name, host, now))
+                .await?;
             return Ok(Next::OnChange);
         };
         // Only what kubelet and virt-handler set when they start: an administrator's labels are left alone.
         let labels = registration(&key.name, host, now)["metadata"]["labels"].clone();
-        self.context.merge(Kind::Node, &node, json!({"metadata": {"labels": labels}})).await?;
+        self.context
+            .merge(Kind::Node, &node, json!({"metadata": {"labels": labels}}))
+            .await?;
         let Some(node) = self.context.world.get(Kind::Node, &key) else {
             return Ok(Next::OnChange);
         };
@@ -131,9 +145,24 @@ fn status(host: &Host) -> Value {
 
 fn conditions(now: &[Value], at: Timestamp) -> Vec<Value> {
     let healthy = [
-        ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-        ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-        ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        (
+            "MemoryPressure",
+            "False",
+            "KubeletHasSufficientMemory",
+            "kubelet has sufficient memory available",
+        ),
+        (
+            "DiskPressure",
+            "False",
+            "KubeletHasNoDiskPressure",
+            "kubelet has no disk pressure",
+        ),
+        (
+            "PIDPressure",
+            "False",
+            "KubeletHasSufficientPID",
+            "kubelet has sufficient PID available",
+        ),
         ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
     ];
     healthy.iter().fold(now.to_vec(), |all, (kind, status, reason, message)| {
@@ -188,7 +217,12 @@ async fn renew(context: &Context, node: &str) -> Result<(), SimError> {
     let now = rfc3339_micro(Timestamp::now());
     let patch = Patch::Merge(json!({"spec": {"renewTime": now}}));
     let params = PatchParams::default();
-    match within(format!("renewing the lease of {node}"), api.patch(node, &params, &patch)).await {
+    match within(
+        format!("renewing the lease of {node}"),
+        api.patch(node, &params, &patch),
+    )
+    .await
+    {
         Ok(_) => Ok(()),
         Err(error) if error.code() == Some(404) => {
             let what = format!("creating the lease of {node}");
@@ -196,9 +230,13 @@ async fn renew(context: &Context, node: &str) -> Result<(), SimError> {
                 "metadata": {"name": node, "namespace": LEASES},
                 "spec": {"holderIdentity": node, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now},
             });
-            let lease: Lease = serde_json::from_value(lease)
-                .map_err(|source| SimError::Malformed { what: what.clone(), source })?;
-            within(what, api.create(&PostParams::default(), &lease)).await.map(|_| ())
+            let lease: Lease = serde_json::from_value(lease).map_err(|source| SimError::Malformed {
+                what: what.clone(),
+                source,
+            })?;
+            within(what, api.create(&PostParams::default(), &lease))
+                .await
+                .map(|_| ())
         }
         Err(error) => Err(error),
     }
@@ -209,8 +247,17 @@ async fn beat_heart(context: &Context, name: &str) -> Result<(), SimError> {
         return Ok(());
     };
     let note = heartbeat(Timestamp::now());
-    if changes(&whole(&node), &json!({"metadata": {"annotations": {HEARTBEAT_NOTE: note}}})) {
-        context.merge(Kind::Node, &node, json!({"metadata": {"annotations": {HEARTBEAT_NOTE: note}}})).await?;
+    if changes(
+        &whole(&node),
+        &json!({"metadata": {"annotations": {HEARTBEAT_NOTE: note}}}),
+    ) {
+        context
+            .merge(
+                Kind::Node,
+                &node,
+                json!({"metadata": {"annotations": {HEARTBEAT_NOTE: note}}}),
+            )
+            .await?;
     }
     Ok(())
 }
@@ -226,17 +273,27 @@ mod tests {
         let places = Places::new(&FleetSpec::example());
         let node = registration("talsi-r2-h4", &places.hosts["talsi-r2-h4"], Timestamp::UNIX_EPOCH);
         let labels = &node["metadata"]["labels"];
-        assert_eq!((&labels[ZONE], &labels[RACK]), (&json!("talsi"), &json!("talsi-r2")));
+        assert_eq!(
+            (&labels[ZONE], &labels[RACK]),
+            (&json!("talsi"), &json!("talsi-r2"))
+        );
         assert_eq!(node["metadata"]["annotations"]["raidc.dev/max-watts"], "480");
-        assert_eq!(node["metadata"]["annotations"][HEARTBEAT_NOTE], "\"1970-01-01T00:00:00Z\"");
+        assert_eq!(
+            node["metadata"]["annotations"][HEARTBEAT_NOTE],
+            "\"1970-01-01T00:00:00Z\""
+        );
     }
 
     #[test]
     fn a_node_that_came_back_is_ready_again() {
-        let lost = [json!({"type": "Ready", "status": "Unknown", "lastTransitionTime": "2026-01-01T00:00:00Z"})];
+        let lost =
+            [json!({"type": "Ready", "status": "Unknown", "lastTransitionTime": "2026-01-01T00:00:00Z"})];
         let now: Timestamp = "2026-01-02T00:00:00Z".parse().expect("a time");
         let all = conditions(&lost, now);
         assert_eq!(all.len(), 4);
-        assert_eq!((&all[0]["status"], &all[0]["lastTransitionTime"]), (&json!("True"), &json!("2026-01-02T00:00:00Z")));
+        assert_eq!(
+            (&all[0]["status"], &all[0]["lastTransitionTime"]),
+            (&json!("True"), &json!("2026-01-02T00:00:00Z"))
+        );
     }
 }

@@ -54,12 +54,19 @@ impl Places {
                         memory_gib: rack.memory_gib,
                         idle_watts: rack.idle_watts,
                         max_watts: rack.max_watts,
-                        address: format!("127.{}.{}.{}", site_no % 250 + 1, rack_no % 256, host_no % 254 + 1),
+                        address: format!(
+                            "127.{}.{}.{}",
+                            site_no % 250 + 1,
+                            rack_no % 256,
+                            host_no % 254 + 1
+                        ),
                     };
                     hosts.insert(name, host);
                 }
             }
-            let local = Storage { sites: BTreeSet::from([site.name.clone()]) };
+            let local = Storage {
+                sites: BTreeSet::from([site.name.clone()]),
+            };
             classes.insert(site.storage_class.clone(), local);
             for other in fleet.sites.iter().filter(|other| other.name > site.name) {
                 let both = Storage {
@@ -88,7 +95,9 @@ impl Places {
 /// Sites at which a PersistentVolume can be used, from its node affinity.
 pub(crate) fn sites_of_volume(volume: &Seen) -> BTreeSet<String> {
     let terms = volume.list("/spec/nodeAffinity/required/nodeSelectorTerms");
-    let expressions = terms.iter().flat_map(|t| t["matchExpressions"].as_array().into_iter().flatten());
+    let expressions = terms
+        .iter()
+        .flat_map(|t| t["matchExpressions"].as_array().into_iter().flatten());
     expressions
         .filter(|e| e["key"] == ZONE)
         .flat_map(|e| e["values"].as_array().into_iter().flatten())
@@ -105,7 +114,10 @@ mod tests {
         let places = Places::new(&FleetSpec::example());
         assert_eq!(places.hosts.len(), 32);
         assert_eq!(places.classes.len(), 4 + 6);
-        let pair = places.classes.get("sync-kuldiga-ventspils").expect("names in order");
+        let pair = places
+            .classes
+            .get("sync-kuldiga-ventspils")
+            .expect("names in order");
         assert_eq!(pair.sites.len(), 2);
         assert!(!places.classes.contains_key("sync-ventspils-kuldiga"));
     }
@@ -122,7 +134,10 @@ mod tests {
         let places = Places::new(&FleetSpec::example());
         let host = places.host_for("fast-talsi", |_, _| true).expect("a host");
         assert_eq!(places.site_of(host), Some("talsi"));
-        assert_eq!(places.host_for("fast-talsi", |name, _| !name.starts_with("talsi")), None);
+        assert_eq!(
+            places.host_for("fast-talsi", |name, _| !name.starts_with("talsi")),
+            None
+        );
         assert_eq!(places.host_for("unknown", |_, _| true), None);
     }
 }

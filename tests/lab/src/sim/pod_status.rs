@@ -10,7 +10,8 @@ use super::value::{Look, hash, rfc3339, with_condition};
 /// All containers run.
 pub(crate) fn running(pod: &Seen, host_address: &str, now: Timestamp) -> Value {
     let at = rfc3339(now);
-    let done = json!({"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": at, "finishedAt": at}});
+    let done =
+        json!({"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": at, "finishedAt": at}});
     let up = json!({"running": {"startedAt": at}});
     let address = addresses::pod(pod.uid());
     let mut status = json!({
@@ -25,7 +26,13 @@ pub(crate) fn running(pod: &Seen, host_address: &str, now: Timestamp) -> Value {
     });
     if !pod.list("/spec/initContainers").is_empty() {
         // A container that restarts always is a sidecar: it goes on.
-        let state = |c: &Value| if c["restartPolicy"] == "Always" { up.clone() } else { done.clone() };
+        let state = |c: &Value| {
+            if c["restartPolicy"] == "Always" {
+                up.clone()
+            } else {
+                done.clone()
+            }
+        };
         status["initContainerStatuses"] = containers(pod, "/spec/initContainers", state, true, 0);
     }
     status
@@ -60,16 +67,23 @@ pub(crate) fn restarted(pod: &Seen, now: Timestamp) -> Value {
 /// Conditions of a pod whose containers run or have ended; readiness gates count as kubelet counts them.
 pub(crate) fn conditions(pod: &Seen, alive: bool, now: Timestamp) -> Vec<Value> {
     let gates_open = pod.list("/spec/readinessGates").iter().all(|gate| {
-        gate["conditionType"].as_str().is_some_and(|name| pod.condition(name) == "True")
+        gate["conditionType"]
+            .as_str()
+            .is_some_and(|name| pod.condition(name) == "True")
     });
     let condition = |kind: &str, ok: bool, reason: &str| {
-        let mut condition = json!({"type": kind, "status": if ok { "True" } else { "False" }, "lastProbeTime": null});
+        let mut condition =
+            json!({"type": kind, "status": if ok { "True" } else { "False" }, "lastProbeTime": null});
         if !ok {
             condition["reason"] = reason.into();
         }
         condition
     };
-    let why = if alive { "ReadinessGatesNotReady" } else { "PodCompleted" };
+    let why = if alive {
+        "ReadinessGatesNotReady"
+    } else {
+        "PodCompleted"
+    };
     let wanted = [
         condition("PodReadyToStartContainers", alive, why),
         condition("Initialized", true, ""),
@@ -77,24 +91,35 @@ pub(crate) fn conditions(pod: &Seen, alive: bool, now: Timestamp) -> Vec<Value> 
         condition("ContainersReady", alive, why),
     ];
     let now_have = pod.list("/status/conditions").to_vec();
-    wanted.into_iter().fold(now_have, |all, wanted| with_condition(&all, wanted, now))
+    wanted
+        .into_iter()
+        .fold(now_have, |all, wanted| with_condition(&all, wanted, now))
 }
 
 /// Whether the reported readiness is what the gates say.
 pub(crate) fn readiness_is_stale(pod: &Seen, now: Timestamp) -> bool {
     let wanted = conditions(pod, true, now);
-    let ready = wanted.iter().find(|c| c["type"] == "Ready").and_then(|c| c["status"].as_str());
+    let ready = wanted
+        .iter()
+        .find(|c| c["type"] == "Ready")
+        .and_then(|c| c["status"].as_str());
     ready != Some(pod.condition("Ready")) || pod.condition("ContainersReady") != "True"
 }
 
 fn restarts(pod: &Seen) -> i64 {
     let counts = pod.list("/status/containerStatuses").iter();
-    counts.filter_map(|c| c["restartCount"].as_i64()).max().unwrap_or_default()
+    counts
+        .filter_map(|c| c["restartCount"].as_i64())
+        .max()
+        .unwrap_or_default()
 }
 
 fn containers(pod: &Seen, path: &str, state: impl Fn(&Value) -> Value, ready: bool, restarts: i64) -> Value {
     let status = |c: &Value| {
-        let (name, image) = (c["name"].as_str().unwrap_or_default(), c["image"].as_str().unwrap_or_default());
+        let (name, image) = (
+            c["name"].as_str().unwrap_or_default(),
+            c["image"].as_str().unwrap_or_default(),
+        );
         json!({
             "name": name,
             "image": image,
@@ -125,14 +150,21 @@ mod tests {
         });
         if let Some(status) = gate {
             let condition = json!({"type": "kubevirt.io/virtual-machine-unpaused", "status": status});
-            pod["status"]["conditions"].as_array_mut().expect("a list").push(condition);
+            pod["status"]["conditions"]
+                .as_array_mut()
+                .expect("a list")
+                .push(condition);
         }
         Arc::new(object(pod))
     }
 
     fn ready(status: &Value) -> &str {
         let conditions = status["conditions"].as_array().expect("conditions");
-        conditions.iter().find(|c| c["type"] == "Ready").and_then(|c| c["status"].as_str()).expect("ready")
+        conditions
+            .iter()
+            .find(|c| c["type"] == "Ready")
+            .and_then(|c| c["status"].as_str())
+            .expect("ready")
     }
 
     #[test]

@@ -23,12 +23,6 @@ impl Key {
     pub(crate) fn cluster(name: &str) -> Self {
         Self::new("", name)
     }
-
-    /// From `namespace/name`.
-    pub(crate) fn parse(path: &str) -> Option<Self> {
-        let (ns, name) = path.split_once('/')?;
-        Some(Self::new(ns, name))
-    }
 }
 
 impl std::fmt::Display for Key {
@@ -206,19 +200,28 @@ mod tests {
     #[test]
     fn a_condition_keeps_its_transition_time_while_its_status_stays() {
         let at = |s: &str| s.parse::<Timestamp>().expect("a time");
-        let first = with_condition(&[], json!({"type": "Ready", "status": "True"}), at("2026-01-01T00:00:00Z"));
+        let first = with_condition(
+            &[],
+            json!({"type": "Ready", "status": "True"}),
+            at("2026-01-01T00:00:00Z"),
+        );
         let same = json!({"type": "Ready", "status": "True", "message": "still"});
         let second = with_condition(&first, same, at("2026-01-01T00:01:00Z"));
         assert_eq!(second[0]["lastTransitionTime"], "2026-01-01T00:00:00Z");
         assert_eq!(second[0]["message"], "still");
         let turned = json!({"type": "Ready", "status": "False"});
         let third = with_condition(&second, turned, at("2026-01-01T00:02:00Z"));
-        assert_eq!((third.len(), &third[0]["lastTransitionTime"]), (1, &json!("2026-01-01T00:02:00Z")));
+        assert_eq!(
+            (third.len(), &third[0]["lastTransitionTime"]),
+            (1, &json!("2026-01-01T00:02:00Z"))
+        );
     }
 
     #[test]
     fn what_is_absent_reads_as_empty() {
-        let pod = object(json!({"spec": {"nodeName": "n"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}));
+        let pod = object(
+            json!({"spec": {"nodeName": "n"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}),
+        );
         assert_eq!((pod.text("/spec/nodeName"), pod.text("/spec/none")), ("n", ""));
         assert_eq!((pod.condition("Ready"), pod.condition("Other")), ("True", ""));
         assert!(pod.list("/spec/volumes").is_empty() && !pod.flag("/spec/hostNetwork"));

@@ -52,12 +52,17 @@ impl VirtHandler {
     async fn running(&self, vmi: &Seen, node: &str) -> Result<Next, SimError> {
         let pod = launcher(&self.context, vmi, node);
         // Without a pod virt-controller declares the guest failed; that is not the host's to say.
-        let failed = pod.as_ref().is_some_and(|pod| pod.text("/status/phase") == "Failed");
+        let failed = pod
+            .as_ref()
+            .is_some_and(|pod| pod.text("/status/phase") == "Failed");
         if failed {
             return self.end(vmi, node, false).await;
         }
         if vmi.deleting() || pod.as_ref().is_some_and(|pod| pod.deleting()) {
-            if let Some(left) = self.context.waiting(vmi.uid(), "guest-stop", self.context.delays.stop) {
+            if let Some(left) = self
+                .context
+                .waiting(vmi.uid(), "guest-stop", self.context.delays.stop)
+            {
                 return Ok(Next::After(left));
             }
             return self.end(vmi, node, true).await;
@@ -66,7 +71,14 @@ impl VirtHandler {
     }
 
     async fn end(&self, vmi: &Seen, node: &str, ok: bool) -> Result<Next, SimError> {
-        put(&self.context, vmi, node, vmi_status::ended(vmi, ok, Timestamp::now()), |_| {}).await?;
+        put(
+            &self.context,
+            vmi,
+            node,
+            vmi_status::ended(vmi, ok, Timestamp::now()),
+            |_| {},
+        )
+        .await?;
         Ok(Next::OnChange)
     }
 }
@@ -76,13 +88,30 @@ impl Keeper for VirtHandler {
 
     fn concerned(&self, change: &Change) -> Vec<Key> {
         match change {
-            Change::Object { kind: Kind::Instance, key, .. } => vec![key.clone()],
-            Change::Object { kind: Kind::Pod, key, .. } => {
-                let owner = change.object().and_then(|pod| owner(pod, "VirtualMachineInstance"));
-                owner.map(|owner| Key::new(&key.ns, &owner.name)).into_iter().collect()
+            Change::Object {
+                kind: Kind::Instance,
+                key,
+                ..
+            } => vec![key.clone()],
+            Change::Object {
+                kind: Kind::Pod, key, ..
+            } => {
+                let owner = change
+                    .object()
+                    .and_then(|pod| owner(pod, "VirtualMachineInstance"));
+                owner
+                    .map(|owner| Key::new(&key.ns, &owner.name))
+                    .into_iter()
+                    .collect()
             }
             Change::Object { .. } => vec![],
-            Change::Faults => self.context.world.all(Kind::Instance).iter().map(|vmi| vmi.key()).collect(),
+            Change::Faults => self
+                .context
+                .world
+                .all(Kind::Instance)
+                .iter()
+                .map(|vmi| vmi.key())
+                .collect(),
         }
     }
 
@@ -112,7 +141,11 @@ pub(crate) fn launcher(context: &Context, vmi: &Seen, node: &str) -> Option<Seen
         is_launcher(pod)
             && pod.text("/spec/nodeName") == node
             && pod.note(TEMPORARY).is_empty()
-            && !pod.metadata.annotations.as_ref().is_some_and(|a| a.contains_key(TEMPORARY))
+            && !pod
+                .metadata
+                .annotations
+                .as_ref()
+                .is_some_and(|a| a.contains_key(TEMPORARY))
             && pod.text("/status/phase") != "Succeeded"
     })
 }
@@ -136,7 +169,10 @@ pub(crate) async fn put(
     }
     let key = vmi.key();
     let what = format!("replacing VirtualMachineInstance {key} as virt-handler on {node}");
-    let malformed = |source| SimError::Malformed { what: what.clone(), source };
+    let malformed = |source| SimError::Malformed {
+        what: what.clone(),
+        source,
+    };
     let body = serde_json::to_vec(&wanted).map_err(malformed)?;
     let resource = Kind::Instance.resource();
     let path = DynamicObject::url_path(&resource, Some(key.ns.as_str()));
@@ -147,7 +183,10 @@ pub(crate) async fn put(
     })?;
     let headers = request.headers_mut();
     let values = [
-        ("impersonate-user", "system:serviceaccount:kubevirt:kubevirt-handler"),
+        (
+            "impersonate-user",
+            "system:serviceaccount:kubevirt:kubevirt-handler",
+        ),
         ("impersonate-group", "system:serviceaccounts"),
         ("impersonate-group", "system:serviceaccounts:kubevirt"),
         ("impersonate-group", "system:authenticated"),

@@ -47,8 +47,13 @@ pub(crate) fn running(vmi: &Seen, pod: &Seen, now: Timestamp) -> Value {
     ] {
         conditions = with_condition(&conditions, condition, now);
     }
-    if vmi.list("/spec/accessCredentials").iter().any(|c| !c.pointer("/sshPublicKey/propagationMethod/qemuGuestAgent").unwrap_or(&Value::Null).is_null()) {
-        let condition = json!({"type": "AccessCredentialsSynchronized", "status": "True", "lastProbeTime": null});
+    if vmi.list("/spec/accessCredentials").iter().any(|c| {
+        !c.pointer("/sshPublicKey/propagationMethod/qemuGuestAgent")
+            .unwrap_or(&Value::Null)
+            .is_null()
+    }) {
+        let condition =
+            json!({"type": "AccessCredentialsSynchronized", "status": "True", "lastProbeTime": null});
         conditions = with_condition(&conditions, condition, now);
     }
     status["conditions"] = conditions.into();
@@ -60,7 +65,11 @@ pub(crate) fn ended(vmi: &Seen, ok: bool, now: Timestamp) -> Value {
     let mut status = vmi.at("/status").clone();
     set_phase(&mut status, if ok { "Succeeded" } else { "Failed" }, now);
     if let Some(conditions) = status["conditions"].as_array() {
-        let without: Vec<Value> = conditions.iter().filter(|c| c["type"] != "AgentConnected").cloned().collect();
+        let without: Vec<Value> = conditions
+            .iter()
+            .filter(|c| c["type"] != "AgentConnected")
+            .cloned()
+            .collect();
         status["conditions"] = without.into();
     }
     status
@@ -86,7 +95,11 @@ pub(crate) fn interfaces(vmi: &Seen, pod_address: &str) -> Value {
     let one = |(number, interface): (usize, &Value)| {
         let name = interface["name"].as_str().unwrap_or_default();
         let on_pod_network = networks.iter().any(|n| n["name"] == name && n["pod"].is_object());
-        let address = if on_pod_network { pod_address.to_owned() } else { addresses::guest(vmi.uid(), name) };
+        let address = if on_pod_network {
+            pod_address.to_owned()
+        } else {
+            addresses::guest(vmi.uid(), name)
+        };
         let mac = interface["macAddress"].as_str().map(str::to_owned);
         json!({
             "name": name,
@@ -100,7 +113,11 @@ pub(crate) fn interfaces(vmi: &Seen, pod_address: &str) -> Value {
             "queueCount": 1,
         })
     };
-    vmi.list("/spec/domain/devices/interfaces").iter().enumerate().map(one).collect()
+    vmi.list("/spec/domain/devices/interfaces")
+        .iter()
+        .enumerate()
+        .map(one)
+        .collect()
 }
 
 /// Why the guest cannot be moved while it runs, as virt-handler words it.
@@ -108,7 +125,8 @@ fn not_migratable(vmi: &Seen) -> Option<(&'static str, String)> {
     let alone = vmi.list("/status/volumeStatus").iter().find_map(|volume| {
         let claim = volume.get("persistentVolumeClaimInfo")?;
         let modes = claim["accessModes"].as_array()?;
-        (!modes.iter().any(|mode| mode == "ReadWriteMany")).then(|| claim["claimName"].as_str().unwrap_or_default())
+        (!modes.iter().any(|mode| mode == "ReadWriteMany"))
+            .then(|| claim["claimName"].as_str().unwrap_or_default())
     });
     if let Some(claim) = alone {
         let message = format!(
@@ -118,11 +136,18 @@ fn not_migratable(vmi: &Seen) -> Option<(&'static str, String)> {
         return Some(("DisksNotLiveMigratable", message));
     }
     let networks = vmi.list("/spec/networks");
-    let bridged = vmi.list("/spec/domain/devices/interfaces").iter().any(|interface| {
-        interface["bridge"].is_object() && networks.iter().any(|n| n["name"] == interface["name"] && n["pod"].is_object())
-    });
+    let bridged = vmi
+        .list("/spec/domain/devices/interfaces")
+        .iter()
+        .any(|interface| {
+            interface["bridge"].is_object()
+                && networks
+                    .iter()
+                    .any(|n| n["name"] == interface["name"] && n["pod"].is_object())
+        });
     bridged.then(|| {
-        let message = "cannot migrate VMI which does not use masquerade to connect to the pod network".to_owned();
+        let message =
+            "cannot migrate VMI which does not use masquerade to connect to the pod network".to_owned();
         ("InterfaceNotLiveMigratable", message)
     })
 }
@@ -158,15 +183,28 @@ mod tests {
 
     fn condition<'a>(status: &'a Value, kind: &str) -> &'a Value {
         let conditions = status["conditions"].as_array().expect("conditions");
-        conditions.iter().find(|c| c["type"] == kind).expect("the condition")
+        conditions
+            .iter()
+            .find(|c| c["type"] == kind)
+            .expect("the condition")
     }
 
     #[test]
     fn what_the_controller_wrote_is_not_lost() {
-        let status = running(&vmi(&["ReadWriteMany"], "masquerade"), &pod(), Timestamp::UNIX_EPOCH);
-        assert_eq!((&status["phase"], &status["nodeName"]), (&json!("Running"), &json!("n1")));
+        let status = running(
+            &vmi(&["ReadWriteMany"], "masquerade"),
+            &pod(),
+            Timestamp::UNIX_EPOCH,
+        );
+        assert_eq!(
+            (&status["phase"], &status["nodeName"]),
+            (&json!("Running"), &json!("n1"))
+        );
         assert_eq!(condition(&status, "Ready")["status"], "False");
-        assert_eq!(status["phaseTransitionTimestamps"].as_array().map(Vec::len), Some(2));
+        assert_eq!(
+            status["phaseTransitionTimestamps"].as_array().map(Vec::len),
+            Some(2)
+        );
         assert_eq!(status["interfaces"][0]["mac"], "02:00:00:00:00:01");
         assert_eq!(status["interfaces"][0]["ipAddress"], "10.128.0.7");
         assert_eq!(condition(&status, "LiveMigratable")["status"], "True");
@@ -174,18 +212,38 @@ mod tests {
 
     #[test]
     fn a_guest_on_an_unshared_disk_is_not_called_migratable() {
-        let status = running(&vmi(&["ReadWriteOnce"], "masquerade"), &pod(), Timestamp::UNIX_EPOCH);
-        assert_eq!(condition(&status, "LiveMigratable")["reason"], "DisksNotLiveMigratable");
+        let status = running(
+            &vmi(&["ReadWriteOnce"], "masquerade"),
+            &pod(),
+            Timestamp::UNIX_EPOCH,
+        );
+        assert_eq!(
+            condition(&status, "LiveMigratable")["reason"],
+            "DisksNotLiveMigratable"
+        );
         let status = running(&vmi(&["ReadWriteMany"], "bridge"), &pod(), Timestamp::UNIX_EPOCH);
-        assert_eq!(condition(&status, "LiveMigratable")["reason"], "InterfaceNotLiveMigratable");
+        assert_eq!(
+            condition(&status, "LiveMigratable")["reason"],
+            "InterfaceNotLiveMigratable"
+        );
     }
 
     #[test]
     fn a_guest_that_is_off_has_no_agent() {
-        let up = running(&vmi(&["ReadWriteMany"], "masquerade"), &pod(), Timestamp::UNIX_EPOCH);
+        let up = running(
+            &vmi(&["ReadWriteMany"], "masquerade"),
+            &pod(),
+            Timestamp::UNIX_EPOCH,
+        );
         let was = Arc::new(object(json!({"status": up})));
         let off = ended(&was, true, Timestamp::UNIX_EPOCH);
         assert_eq!(off["phase"], "Succeeded");
-        assert!(!off["conditions"].as_array().expect("conditions").iter().any(|c| c["type"] == "AgentConnected"));
+        assert!(
+            !off["conditions"]
+                .as_array()
+                .expect("conditions")
+                .iter()
+                .any(|c| c["type"] == "AgentConnected")
+        );
     }
 }

@@ -29,7 +29,11 @@ impl Keeper for Profiles {
 
     fn concerned(&self, change: &Change) -> Vec<Key> {
         match change {
-            Change::Object { kind: Kind::StorageClass | Kind::StorageProfile, key, .. } => vec![key.clone()],
+            Change::Object {
+                kind: Kind::StorageClass | Kind::StorageProfile,
+                key,
+                ..
+            } => vec![key.clone()],
             _ => vec![],
         }
     }
@@ -44,7 +48,9 @@ impl Keeper for Profiles {
             self.context.create(Kind::StorageProfile, "", profile).await?;
             return Ok(Next::OnChange);
         };
-        self.context.merge_status(Kind::StorageProfile, &profile, profile_status(&class)).await?;
+        self.context
+            .merge_status(Kind::StorageProfile, &profile, profile_status(&class))
+            .await?;
         Ok(Next::OnChange)
     }
 }
@@ -93,7 +99,11 @@ impl Sources {
             }
             return match world.get(Kind::Claim, &key) {
                 Some(_) => (true, "Ready", "DataSource is ready to be consumed".into()),
-                None => (false, "NotFound", format!("PersistentVolumeClaim {} not found", key.name)),
+                None => (
+                    false,
+                    "NotFound",
+                    format!("PersistentVolumeClaim {} not found", key.name),
+                ),
             };
         }
         if let Some(key) = target("snapshot") {
@@ -102,7 +112,11 @@ impl Sources {
                     (true, "Ready", "DataSource is ready to be consumed".into())
                 }
                 Some(_) => (false, "SnapshotNotReady", "Snapshot phase is not ready".into()),
-                None => (false, "NotFound", format!("VolumeSnapshot {} not found", key.name)),
+                None => (
+                    false,
+                    "NotFound",
+                    format!("VolumeSnapshot {} not found", key.name),
+                ),
             };
         }
         (false, "NoSource", "DataSource has no source".into())
@@ -115,15 +129,29 @@ impl Keeper for Sources {
     fn concerned(&self, change: &Change) -> Vec<Key> {
         let world = &self.context.world;
         match change {
-            Change::Object { kind: Kind::DataSource, key, .. } => vec![key.clone()],
-            Change::Object { kind: Kind::DataVolume | Kind::Claim, key, .. } => {
+            Change::Object {
+                kind: Kind::DataSource,
+                key,
+                ..
+            } => vec![key.clone()],
+            Change::Object {
+                kind: Kind::DataVolume | Kind::Claim,
+                key,
+                ..
+            } => {
                 let sources = world.find(Kind::DataSource, "claim", &key.to_string());
                 sources.iter().map(|source| source.key()).collect()
             }
             // Sources that are snapshots are few: an image each.
-            Change::Object { kind: Kind::Snapshot, key, .. } => {
+            Change::Object {
+                kind: Kind::Snapshot,
+                key,
+                ..
+            } => {
                 let all = world.all(Kind::DataSource);
-                let named = all.iter().filter(|source| source.text("/spec/source/snapshot/name") == key.name);
+                let named = all
+                    .iter()
+                    .filter(|source| source.text("/spec/source/snapshot/name") == key.name);
                 named.map(|source| source.key()).collect()
             }
             _ => vec![],
@@ -149,7 +177,9 @@ impl Keeper for Sources {
         let conditions = with_condition(source.list("/status/conditions"), condition, now);
         // CDI copies the source, which is what a resolved reference would differ in.
         let status = json!({"conditions": conditions, "source": source.at("/spec/source")});
-        self.context.merge_status(Kind::DataSource, &source, status).await?;
+        self.context
+            .merge_status(Kind::DataSource, &source, status)
+            .await?;
         Ok(Next::OnChange)
     }
 }

@@ -67,30 +67,50 @@ impl DataVolumes {
                 return Err(Refusal("NotFound", format!("DataSource {key} not found")));
             };
             if data_source.condition("Ready") != "True" {
-                return Err(Refusal("NotReady", format!("DataSource {key} is not ready to be cloned")));
+                return Err(Refusal(
+                    "NotReady",
+                    format!("DataSource {key} is not ready to be cloned"),
+                ));
             }
             if !data_source.label(IMAGE_LABEL).is_empty() {
-                return Ok(Resolved { source: Source::Image, size: Some(IMAGE_SIZE.into()) });
+                return Ok(Resolved {
+                    source: Source::Image,
+                    size: Some(IMAGE_SIZE.into()),
+                });
             }
             source = plan::source(&data_source);
         }
         let size = match &source {
             Source::CloneOfClaim(key) => {
                 let Some(claim) = world.get(Kind::Claim, key) else {
-                    return Err(Refusal("CloneSourceNotFound", format!("Source PVC {key} not found")));
+                    return Err(Refusal(
+                        "CloneSourceNotFound",
+                        format!("Source PVC {key} not found"),
+                    ));
                 };
                 Some(claim.text("/spec/resources/requests/storage").to_owned())
             }
             Source::CloneOfSnapshot(key) => {
                 let Some(snapshot) = world.get(Kind::Snapshot, key) else {
-                    return Err(Refusal("CloneSourceNotFound", format!("Source snapshot {key} not found")));
+                    return Err(Refusal(
+                        "CloneSourceNotFound",
+                        format!("Source snapshot {key} not found"),
+                    ));
                 };
                 Some(snapshot.text("/status/restoreSize").to_owned()).filter(|size| !size.is_empty())
             }
             Source::Reference(key) => {
-                return Err(Refusal("NotReady", format!("DataSource {key} refers to another DataSource")));
+                return Err(Refusal(
+                    "NotReady",
+                    format!("DataSource {key} refers to another DataSource"),
+                ));
             }
-            Source::None => return Err(Refusal("ErrClaimNotValid", "the DataVolume names no source".into())),
+            Source::None => {
+                return Err(Refusal(
+                    "ErrClaimNotValid",
+                    "the DataVolume names no source".into(),
+                ));
+            }
             Source::Blank | Source::Image | Source::Upload => None,
         };
         Ok(Resolved { source, size })
@@ -98,13 +118,21 @@ impl DataVolumes {
 
     async fn make_claim(&self, volume: &Seen, resolved: &Resolved) -> Result<Next, SimError> {
         let context = &self.context;
-        let class = [volume.text("/spec/storage/storageClassName"), volume.text("/spec/pvc/storageClassName")].concat();
+        let class = [
+            volume.text("/spec/storage/storageClassName"),
+            volume.text("/spec/pvc/storageClassName"),
+        ]
+        .concat();
         let profile = context.world.get(Kind::StorageProfile, &Key::cluster(&class));
         // An importer's pod would be the first consumer: it runs on some host of the class.
         let faults = context.faults();
         let up = |name: &str, host: &crate::sim::places::Host| faults.host(&host.site, name) == Reach::On;
         let immediate = volume.note(IMMEDIATE) == "true";
-        let node = if immediate { context.places.host_for(&class, up) } else { None };
+        let node = if immediate {
+            context.places.host_for(&class, up)
+        } else {
+            None
+        };
         match plan::claim(volume, profile.as_ref(), resolved.size.as_deref(), node) {
             Ok(claim) => {
                 context.create(Kind::Claim, &volume.key().ns, claim).await?;
@@ -122,7 +150,11 @@ impl DataVolumes {
         }
         let faults = self.context.faults();
         let up = |name: &str, host: &crate::sim::places::Host| faults.host(&host.site, name) == Reach::On;
-        if let Some(node) = self.context.places.host_for(claim.text("/spec/storageClassName"), up) {
+        if let Some(node) = self
+            .context
+            .places
+            .host_for(claim.text("/spec/storageClassName"), up)
+        {
             let patch = json!({"metadata": {"annotations": {selected: node}}});
             self.context.merge(Kind::Claim, claim, patch).await?;
         }
@@ -146,7 +178,11 @@ impl DataVolumes {
         if !bound {
             self.choose_host(volume, claim).await?;
             let waits = claim.note(crate::sim::csi::provision::SELECTED_NODE).is_empty();
-            report.phase = if waits && volume.note(IMMEDIATE) != "true" { "WaitForFirstConsumer" } else { scheduled };
+            report.phase = if waits && volume.note(IMMEDIATE) != "true" {
+                "WaitForFirstConsumer"
+            } else {
+                scheduled
+            };
             self.say(volume, &report).await?;
             return Ok(Next::OnChange);
         }
@@ -179,7 +215,9 @@ impl DataVolumes {
     /// The importer's pod fails and is started again, later each time.
     async fn fail(&self, volume: &Seen, mut report: Report<'_>) -> Result<Next, SimError> {
         self.context.reset(volume.uid(), "import");
-        let pause = RESTART.saturating_mul(1 << report.restarts.clamp(0, 6)).min(LONGEST);
+        let pause = RESTART
+            .saturating_mul(1 << report.restarts.clamp(0, 6))
+            .min(LONGEST);
         let left = self.context.waiting(volume.uid(), "import-restart", pause);
         if left.is_none() || report.restarts == 0 {
             report.restarts += 1;
@@ -234,15 +272,29 @@ impl Keeper for DataVolumes {
         let world = &self.context.world;
         match change {
             // A claim has its DataVolume's name.
-            Change::Object { kind: Kind::DataVolume | Kind::Claim, key, .. } => vec![key.clone()],
-            Change::Object { kind: Kind::DataSource, key, .. } => {
+            Change::Object {
+                kind: Kind::DataVolume | Kind::Claim,
+                key,
+                ..
+            } => vec![key.clone()],
+            Change::Object {
+                kind: Kind::DataSource,
+                key,
+                ..
+            } => {
                 let waiting = world.find(Kind::DataVolume, "source", &key.to_string());
                 let waiting = waiting.iter().filter(|v| v.text("/status/phase") != "Succeeded");
                 waiting.map(|volume| volume.key()).collect()
             }
-            Change::Object { kind: Kind::StorageProfile, .. } | Change::Faults => {
+            Change::Object {
+                kind: Kind::StorageProfile,
+                ..
+            }
+            | Change::Faults => {
                 let all = world.all(Kind::DataVolume);
-                let open = all.iter().filter(|volume| volume.text("/status/phase") != "Succeeded");
+                let open = all
+                    .iter()
+                    .filter(|volume| volume.text("/status/phase") != "Succeeded");
                 open.map(|volume| volume.key()).collect()
             }
             Change::Object { .. } => vec![],
@@ -263,7 +315,10 @@ impl Keeper for DataVolumes {
                 return self.adopt(&volume, claim).await;
             }
             if !own {
-                let message = format!("Resource \"{}\" already exists and is not managed by DataVolume", key.name);
+                let message = format!(
+                    "Resource \"{}\" already exists and is not managed by DataVolume",
+                    key.name
+                );
                 return self.pend(&volume, &Refusal("ErrResourceExists", message)).await;
             }
         }

@@ -54,7 +54,10 @@ pub(crate) fn source(object: &Seen) -> Source {
         Source::Reference(key(&source["dataSource"]))
     } else if has("upload") {
         Source::Upload
-    } else if ["registry", "http", "s3", "gcs", "imageio", "vddk"].into_iter().any(has) {
+    } else if ["registry", "http", "s3", "gcs", "imageio", "vddk"]
+        .into_iter()
+        .any(has)
+    {
         Source::Image
     } else {
         Source::None
@@ -73,7 +76,9 @@ pub(crate) fn phases(source: &Source) -> (&'static str, &'static str) {
 /// Whether a claim that is there already may be taken as this DataVolume's.
 pub(crate) fn may_adopt(volume: &Seen, claim: &Seen) -> bool {
     let name = volume.key().name;
-    volume.note(ADOPT) == "true" || claim.note(ADOPT) == "true" || claim.note(POPULATED_FOR) == name
+    volume.note(ADOPT) == "true"
+        || claim.note(ADOPT) == "true"
+        || claim.note(POPULATED_FOR) == name
         || volume.note(PREPOPULATED) == name
 }
 
@@ -82,28 +87,61 @@ pub(crate) fn may_adopt(volume: &Seen, claim: &Seen) -> bool {
 pub(crate) struct Refusal(pub(crate) &'static str, pub(crate) String);
 
 /// The claim of a DataVolume. `profile` is the StorageProfile of the class, `size` that of a clone's source.
-pub(crate) fn claim(volume: &Seen, profile: Option<&Seen>, size: Option<&str>, node: Option<&str>) -> Result<Value, Refusal> {
+pub(crate) fn claim(
+    volume: &Seen,
+    profile: Option<&Seen>,
+    size: Option<&str>,
+    node: Option<&str>,
+) -> Result<Value, Refusal> {
     let storage = volume.at("/spec/storage");
-    let spec = if storage.is_null() { volume.at("/spec/pvc") } else { storage };
+    let spec = if storage.is_null() {
+        volume.at("/spec/pvc")
+    } else {
+        storage
+    };
     let set = profile.map_or(&Value::Null, |p| p.at("/status/claimPropertySets"));
     let set = set.as_array().and_then(|sets| {
         let mode = &spec["volumeMode"];
-        sets.iter().find(|set| mode.is_null() || set["volumeMode"] == *mode)
+        sets.iter()
+            .find(|set| mode.is_null() || set["volumeMode"] == *mode)
     });
-    let either = |field: &str| if spec[field].is_null() { set.map(|set| set[field].clone()) } else { Some(spec[field].clone()) };
+    let either = |field: &str| {
+        if spec[field].is_null() {
+            set.map(|set| set[field].clone())
+        } else {
+            Some(spec[field].clone())
+        }
+    };
     let Some(modes) = either("accessModes") else {
-        let message = "no accessMode specified in StorageProfile: name one, or use a class with a profile".to_owned();
+        let message =
+            "no accessMode specified in StorageProfile: name one, or use a class with a profile".to_owned();
         return Err(Refusal("ErrClaimNotValid", message));
     };
-    let requested = spec.pointer("/resources/requests/storage").and_then(Value::as_str).or(size);
+    let requested = spec
+        .pointer("/resources/requests/storage")
+        .and_then(Value::as_str)
+        .or(size);
     let Some(requested) = requested else {
-        return Err(Refusal("ErrClaimNotValid", "PVC size is missing and cannot be taken from the source".into()));
+        return Err(Refusal(
+            "ErrClaimNotValid",
+            "PVC size is missing and cannot be taken from the source".into(),
+        ));
     };
-    let Some(class) = spec["storageClassName"].as_str().filter(|class| !class.is_empty()) else {
-        return Err(Refusal("ErrClaimNotValid", "no storageClassName, and no default class".into()));
+    let Some(class) = spec["storageClassName"]
+        .as_str()
+        .filter(|class| !class.is_empty())
+    else {
+        return Err(Refusal(
+            "ErrClaimNotValid",
+            "no storageClassName, and no default class".into(),
+        ));
     };
     let key = volume.key();
-    let mut notes: Map<String, Value> = volume.metadata.annotations.iter().flatten()
+    let mut notes: Map<String, Value> = volume
+        .metadata
+        .annotations
+        .iter()
+        .flatten()
         .filter(|(name, _)| name.as_str() != "kubectl.kubernetes.io/last-applied-configuration")
         .map(|(name, value)| (name.clone(), value.clone().into()))
         .collect();
@@ -112,7 +150,11 @@ pub(crate) fn claim(volume: &Seen, profile: Option<&Seen>, size: Option<&str>, n
     if let Some(node) = node {
         notes.insert(crate::sim::csi::provision::SELECTED_NODE.into(), node.into());
     }
-    let mut labels: Map<String, Value> = volume.metadata.labels.iter().flatten()
+    let mut labels: Map<String, Value> = volume
+        .metadata
+        .labels
+        .iter()
+        .flatten()
         .map(|(name, value)| (name.clone(), value.clone().into()))
         .collect();
     labels.insert("app".into(), "containerized-data-importer".into());
@@ -156,7 +198,12 @@ pub(crate) fn status(volume: &Seen, report: &Report<'_>, now: Timestamp) -> Valu
     let word = |yes: bool| if yes { "True" } else { "False" };
     let wanted = [
         ("Bound", report.bound.0, report.bound.1, report.bound.2),
-        ("Ready", report.ready, if report.ready { "" } else { "TransferRunning" }, ""),
+        (
+            "Ready",
+            report.ready,
+            if report.ready { "" } else { "TransferRunning" },
+            "",
+        ),
         ("Running", report.running.0, report.running.1, report.running.2),
     ];
     let have = volume.list("/status/conditions");
@@ -211,13 +258,20 @@ mod tests {
     #[test]
     fn the_profile_fills_what_the_disk_leaves_open() {
         let request = json!({"requests": {"storage": "40Gi"}});
-        let v = volume(json!({"source": {"blank": {}}, "storage": {"storageClassName": "fast-a", "resources": request}}));
+        let v = volume(
+            json!({"source": {"blank": {}}, "storage": {"storageClassName": "fast-a", "resources": request}}),
+        );
         let made = claim(&v, Some(&profile()), None, Some("n1")).expect("a claim");
         assert_eq!(made["spec"]["accessModes"], json!(["ReadWriteMany"]));
         assert_eq!(made["spec"]["volumeMode"], "Block");
         assert_eq!(made["metadata"]["labels"]["mine"], "yes");
-        assert_eq!(made["metadata"]["annotations"]["volume.kubernetes.io/selected-node"], "n1");
-        let v = volume(json!({"storage": {"storageClassName": "fast-a", "volumeMode": "Filesystem", "resources": request}}));
+        assert_eq!(
+            made["metadata"]["annotations"]["volume.kubernetes.io/selected-node"],
+            "n1"
+        );
+        let v = volume(
+            json!({"storage": {"storageClassName": "fast-a", "volumeMode": "Filesystem", "resources": request}}),
+        );
         let made = claim(&v, Some(&profile()), None, None).expect("a claim");
         assert_eq!(made["spec"]["accessModes"], json!(["ReadWriteOnce"]));
     }
@@ -225,7 +279,10 @@ mod tests {
     #[test]
     fn a_disk_without_size_or_class_is_refused_with_a_reason() {
         let v = volume(json!({"storage": {"storageClassName": "fast-a"}}));
-        assert_eq!(claim(&v, Some(&profile()), None, None).expect_err("no size").0, "ErrClaimNotValid");
+        assert_eq!(
+            claim(&v, Some(&profile()), None, None).expect_err("no size").0,
+            "ErrClaimNotValid"
+        );
         assert!(claim(&v, Some(&profile()), Some("3Gi"), None).is_ok());
         let v = volume(json!({"storage": {"resources": {"requests": {"storage": "1Gi"}}}}));
         assert!(claim(&v, Some(&profile()), None, None).is_err());
@@ -234,9 +291,12 @@ mod tests {
     #[test]
     fn a_foreign_claim_is_not_taken_without_leave() {
         let v = volume(json!({}));
-        let foreign = Arc::new(object(json!({"metadata": {"name": "web-root", "namespace": "t"}})));
+        let foreign = Arc::new(object(
+            json!({"metadata": {"name": "web-root", "namespace": "t"}}),
+        ));
         assert!(!may_adopt(&v, &foreign));
-        let filled = object(json!({"metadata": {"name": "web-root", "annotations": {POPULATED_FOR: "web-root"}}}));
+        let filled =
+            object(json!({"metadata": {"name": "web-root", "annotations": {POPULATED_FOR: "web-root"}}}));
         assert!(may_adopt(&v, &Arc::new(filled)));
     }
 
@@ -244,17 +304,30 @@ mod tests {
     fn sources_are_told_apart() {
         let of = |spec: Value| source(&volume(spec));
         assert_eq!(of(json!({"source": {"blank": {}}})), Source::Blank);
-        assert_eq!(of(json!({"source": {"registry": {"url": "docker://x"}}})), Source::Image);
-        assert_eq!(of(json!({"source": {"pvc": {"name": "a", "namespace": "images"}}})), Source::CloneOfClaim(Key::new("images", "a")));
-        assert_eq!(of(json!({"sourceRef": {"kind": "DataSource", "name": "debian"}})), Source::Reference(Key::new("t", "debian")));
+        assert_eq!(
+            of(json!({"source": {"registry": {"url": "docker://x"}}})),
+            Source::Image
+        );
+        assert_eq!(
+            of(json!({"source": {"pvc": {"name": "a", "namespace": "images"}}})),
+            Source::CloneOfClaim(Key::new("images", "a"))
+        );
+        assert_eq!(
+            of(json!({"sourceRef": {"kind": "DataSource", "name": "debian"}})),
+            Source::Reference(Key::new("t", "debian"))
+        );
         assert_eq!(of(json!({})), Source::None);
     }
 
     #[test]
     fn saying_the_same_again_changes_nothing() {
         let report = Report {
-            phase: "Succeeded", progress: "100.0%", restarts: 0,
-            bound: (true, "Bound", "PVC web-root Bound"), running: (false, "Completed", "Import Complete"), ready: true,
+            phase: "Succeeded",
+            progress: "100.0%",
+            restarts: 0,
+            bound: (true, "Bound", "PVC web-root Bound"),
+            running: (false, "Completed", "Import Complete"),
+            ready: true,
         };
         let v = volume(json!({}));
         let first = status(&v, &report, Timestamp::UNIX_EPOCH);

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
+use crate::fleet::Profile;
 use crate::sim::engine::{Context, Kind, SNAPSHOT_GROUP, Seen};
 use crate::sim::guest::Written;
 use crate::sim::value::{Key, Look};
-use crate::fleet::Profile;
 
 /// Where the data of a new volume comes from.
 pub(crate) enum Content {
@@ -27,8 +27,14 @@ pub(crate) fn of_claim(context: &Context, claim: &Seen) -> Content {
         return Content::Ready(Written::default());
     }
     let own = claim.metadata.namespace.as_deref().unwrap_or_default();
-    let key = Key::new(from["namespace"].as_str().unwrap_or(own), from["name"].as_str().unwrap_or_default());
-    match (from["apiGroup"].as_str().unwrap_or_default(), from["kind"].as_str().unwrap_or_default()) {
+    let key = Key::new(
+        from["namespace"].as_str().unwrap_or(own),
+        from["name"].as_str().unwrap_or_default(),
+    );
+    match (
+        from["apiGroup"].as_str().unwrap_or_default(),
+        from["kind"].as_str().unwrap_or_default(),
+    ) {
         (SNAPSHOT_GROUP, "VolumeSnapshot") => of_snapshot(context, &key),
         ("", "PersistentVolumeClaim") => volume_of(context, &key).map_or(Content::Wait, |volume| {
             Content::Ready(Written::of(&volume).frozen(Timestamp::now()))
@@ -60,7 +66,9 @@ fn of_destination(context: &Context, key: &Key) -> Content {
     match destination.text("/status/latestImage/kind") {
         "VolumeSnapshot" => of_snapshot(context, &Key::new(&key.ns, image)),
         "PersistentVolumeClaim" => volume_of(context, &Key::new(&key.ns, image))
-            .map_or(Content::Wait, |volume| Content::Ready(Written::of(&volume).frozen(Timestamp::now()))),
+            .map_or(Content::Wait, |volume| {
+                Content::Ready(Written::of(&volume).frozen(Timestamp::now()))
+            }),
         _ => Content::Wait,
     }
 }
@@ -68,6 +76,8 @@ fn of_destination(context: &Context, key: &Key) -> Content {
 /// The volume that a claim is bound to.
 pub(crate) fn volume_of(context: &Context, claim: &Key) -> Option<Seen> {
     let claim = context.world.get(Kind::Claim, claim)?;
-    let volume = context.world.get(Kind::Volume, &Key::cluster(claim.text("/spec/volumeName")))?;
+    let volume = context
+        .world
+        .get(Kind::Volume, &Key::cluster(claim.text("/spec/volumeName")))?;
     (volume.text("/spec/claimRef/uid") == claim.uid()).then_some(volume)
 }

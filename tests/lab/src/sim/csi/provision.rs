@@ -44,10 +44,15 @@ impl Provisioner {
         let Content::Ready(written) = content::of_claim(&self.context, claim) else {
             return Ok(Next::OnChange);
         };
-        if let Some(left) = self.context.waiting(claim.uid(), "provision", self.context.delays.storage) {
+        if let Some(left) = self
+            .context
+            .waiting(claim.uid(), "provision", self.context.delays.storage)
+        {
             return Ok(Next::After(left));
         }
-        self.context.create(Kind::Volume, "", volume(claim, storage, &written)).await?;
+        self.context
+            .create(Kind::Volume, "", volume(claim, storage, &written))
+            .await?;
         Ok(Next::OnChange)
     }
 
@@ -58,11 +63,16 @@ impl Provisioner {
         if claim.text("/status/phase") != "Bound" || bytes(wanted) <= bytes(have) {
             return Ok(Next::OnChange);
         }
-        let volume = self.context.world.get(Kind::Volume, &Key::cluster(claim.text("/spec/volumeName")));
+        let volume = self
+            .context
+            .world
+            .get(Kind::Volume, &Key::cluster(claim.text("/spec/volumeName")));
         if let Some(volume) = volume {
             let patch = json!({"spec": {"capacity": {"storage": wanted}}});
             self.context.merge(Kind::Volume, &volume, patch).await?;
-            self.context.merge_status(Kind::Claim, claim, json!({"capacity": {"storage": wanted}})).await?;
+            self.context
+                .merge_status(Kind::Claim, claim, json!({"capacity": {"storage": wanted}}))
+                .await?;
         }
         Ok(Next::OnChange)
     }
@@ -78,13 +88,25 @@ impl Keeper for Provisioner {
             claims.iter().map(|claim| claim.key()).collect()
         };
         match change {
-            Change::Object { kind: Kind::Claim, key, .. } => {
+            Change::Object {
+                kind: Kind::Claim,
+                key,
+                ..
+            } => {
                 let mut keys: Vec<Key> = waiting("PersistentVolumeClaim", key);
                 keys.push(key.clone());
                 keys
             }
-            Change::Object { kind: Kind::Snapshot, key, .. } => waiting("VolumeSnapshot", key),
-            Change::Object { kind: Kind::ReplicationDestination, key, .. } => waiting("ReplicationDestination", key),
+            Change::Object {
+                kind: Kind::Snapshot,
+                key,
+                ..
+            } => waiting("VolumeSnapshot", key),
+            Change::Object {
+                kind: Kind::ReplicationDestination,
+                key,
+                ..
+            } => waiting("ReplicationDestination", key),
             Change::Object { .. } => vec![],
             Change::Faults => world.all(Kind::Claim).iter().map(|claim| claim.key()).collect(),
         }
@@ -94,7 +116,12 @@ impl Keeper for Provisioner {
         let Some(claim) = self.context.world.get(Kind::Claim, &key) else {
             return Ok(Next::OnChange);
         };
-        let Some(storage) = self.context.places.classes.get(claim.text("/spec/storageClassName")) else {
+        let Some(storage) = self
+            .context
+            .places
+            .classes
+            .get(claim.text("/spec/storageClassName"))
+        else {
             return Ok(Next::OnChange);
         };
         if claim.deleting() {
@@ -137,7 +164,9 @@ fn volume(claim: &Seen, storage: &Storage, written: &Written) -> Value {
 
 /// Bytes of a quantity as Kubernetes writes sizes of volumes; 0 when it is not readable.
 pub(crate) fn bytes(quantity: &str) -> u128 {
-    let split = quantity.find(|c: char| !c.is_ascii_digit()).unwrap_or(quantity.len());
+    let split = quantity
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(quantity.len());
     let (digits, unit) = quantity.split_at(split);
     let factor: u128 = match unit {
         "" => 1,
@@ -167,7 +196,9 @@ mod tests {
             "spec": {"accessModes": ["ReadWriteMany"], "volumeMode": "Block", "storageClassName": "sync-a-b",
                      "resources": {"requests": {"storage": "40Gi"}}},
         })));
-        let storage = Storage { sites: BTreeSet::from(["a".to_owned(), "b".to_owned()]) };
+        let storage = Storage {
+            sites: BTreeSet::from(["a".to_owned(), "b".to_owned()]),
+        };
         let volume = volume(&claim, &storage, &Written::default());
         let seen = Arc::new(object(volume.clone()));
         assert_eq!(crate::sim::places::sites_of_volume(&seen), storage.sites);

@@ -24,7 +24,11 @@ impl Keeper for Reclaimer {
 
     fn concerned(&self, change: &Change) -> Vec<Key> {
         match change {
-            Change::Object { kind: Kind::Volume, key, .. } => vec![key.clone()],
+            Change::Object {
+                kind: Kind::Volume,
+                key,
+                ..
+            } => vec![key.clone()],
             _ => vec![],
         }
     }

@@ -37,7 +37,10 @@ impl Snapshotter {
             return Ok(Next::OnChange);
         }
         let faults = context.faults();
-        if !sites_of_volume(&volume).iter().any(|site| faults.site_reached(site)) {
+        if !sites_of_volume(&volume)
+            .iter()
+            .any(|site| faults.site_reached(site))
+        {
             return Ok(Next::OnChange);
         }
         if let Some(left) = context.waiting(snapshot.uid(), "snapshot", context.delays.storage) {
@@ -45,10 +48,12 @@ impl Snapshotter {
         }
         let class = snapshot.text("/spec/volumeSnapshotClassName");
         let class = context.world.get(Kind::SnapshotClass, &Key::cluster(class));
-        let policy = class.as_ref().map_or("Delete", |class| match class.text("/deletionPolicy") {
-            "" => "Delete",
-            policy => policy,
-        });
+        let policy = class
+            .as_ref()
+            .map_or("Delete", |class| match class.text("/deletionPolicy") {
+                "" => "Delete",
+                policy => policy,
+            });
         let content = content(&name.name, snapshot, &volume, policy, Timestamp::now());
         context.create(Kind::SnapshotContent, "", content).await?;
         Ok(Next::After(std::time::Duration::ZERO))
@@ -65,7 +70,9 @@ impl Snapshotter {
         if !size.is_empty() {
             status["restoreSize"] = size.into();
         }
-        self.context.merge_status(Kind::Snapshot, snapshot, status).await?;
+        self.context
+            .merge_status(Kind::Snapshot, snapshot, status)
+            .await?;
         Ok(Next::OnChange)
     }
 }
@@ -76,10 +83,22 @@ impl Keeper for Snapshotter {
     fn concerned(&self, change: &Change) -> Vec<Key> {
         let world = &self.context.world;
         match change {
-            Change::Object { kind: Kind::Snapshot, key, .. } => vec![key.clone()],
-            Change::Object { kind: Kind::Claim, key, .. } => {
+            Change::Object {
+                kind: Kind::Snapshot,
+                key,
+                ..
+            } => vec![key.clone()],
+            Change::Object {
+                kind: Kind::Claim,
+                key,
+                ..
+            } => {
                 let waiting = world.find(Kind::Snapshot, "claim", &key.to_string());
-                waiting.iter().filter(|s| !s.flag("/status/readyToUse")).map(|s| s.key()).collect()
+                waiting
+                    .iter()
+                    .filter(|s| !s.flag("/status/readyToUse"))
+                    .map(|s| s.key())
+                    .collect()
             }
             Change::Object { .. } => vec![],
             Change::Faults => world.all(Kind::Snapshot).iter().map(|s| s.key()).collect(),
@@ -121,9 +140,21 @@ impl Keeper for Contents {
 
     fn concerned(&self, change: &Change) -> Vec<Key> {
         match change {
-            Change::Object { kind: Kind::SnapshotContent, key, .. } => vec![key.clone()],
-            Change::Object { kind: Kind::Snapshot, old: Some(old), new: None, .. } => {
-                let contents = self.context.world.find(Kind::SnapshotContent, "snapshot", old.uid());
+            Change::Object {
+                kind: Kind::SnapshotContent,
+                key,
+                ..
+            } => vec![key.clone()],
+            Change::Object {
+                kind: Kind::Snapshot,
+                old: Some(old),
+                new: None,
+                ..
+            } => {
+                let contents = self
+                    .context
+                    .world
+                    .find(Kind::SnapshotContent, "snapshot", old.uid());
                 contents.iter().map(|content| content.key()).collect()
             }
             _ => vec![],
@@ -139,7 +170,10 @@ impl Keeper for Contents {
         }
         let owner = content.at("/spec/volumeSnapshotRef");
         let text = |field: &str| owner[field].as_str().unwrap_or_default();
-        let snapshot = self.context.world.get(Kind::Snapshot, &Key::new(text("namespace"), text("name")));
+        let snapshot = self
+            .context
+            .world
+            .get(Kind::Snapshot, &Key::new(text("namespace"), text("name")));
         let orphan = !snapshot.is_some_and(|snapshot| snapshot.uid() == text("uid"));
         // A content that was made by hand has no uid of a snapshot until it is bound.
         if orphan && !text("uid").is_empty() && content.text("/spec/deletionPolicy") == "Delete" {
@@ -152,7 +186,9 @@ impl Keeper for Contents {
                 "snapshotHandle": content.key().name,
                 "restoreSize": i64::try_from(super::provision::bytes(content.note("sim.raidc.dev/size"))).unwrap_or_default(),
             });
-            self.context.merge_status(Kind::SnapshotContent, &content, status).await?;
+            self.context
+                .merge_status(Kind::SnapshotContent, &content, status)
+                .await?;
         }
         Ok(Next::OnChange)
     }
@@ -197,9 +233,14 @@ mod tests {
             "metadata": {"name": "pv", "annotations": {WRITTEN: Written::default().started("t/web", began).note()}},
             "spec": {"capacity": {"storage": "1Gi"}, "csi": {"volumeHandle": "pv"}},
         })));
-        let snapshot = Arc::new(object(json!({"metadata": {"name": "s", "namespace": "t", "uid": "u"}, "spec": {}})));
+        let snapshot = Arc::new(object(
+            json!({"metadata": {"name": "s", "namespace": "t", "uid": "u"}, "spec": {}}),
+        ));
         let content = Arc::new(object(content("c", &snapshot, &volume, "Delete", then)));
         let written = Written::of(&content);
-        assert_eq!((written.counter, written.at, written.since), (100, Some(then), None));
+        assert_eq!(
+            (written.counter, written.at, written.since),
+            (100, Some(then), None)
+        );
     }
 }

@@ -95,7 +95,12 @@ impl Context {
     }
 
     /// Merges `status` into the object's status, if that changes anything.
-    pub(crate) async fn merge_status(&self, kind: Kind, object: &Seen, status: Value) -> Result<(), SimError> {
+    pub(crate) async fn merge_status(
+        &self,
+        kind: Kind,
+        object: &Seen,
+        status: Value,
+    ) -> Result<(), SimError> {
         if !kind.has_status_subresource() {
             return self.merge(kind, object, json!({"status": status})).await;
         }
@@ -107,19 +112,27 @@ impl Context {
         let api = self.api(kind, &key.ns);
         let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
         let call = api.patch_status(&key.name, &params, &patch);
-        self.learned(kind, within(format!("patching the status of {kind:?} {key}"), call).await?);
+        self.learned(
+            kind,
+            within(format!("patching the status of {kind:?} {key}"), call).await?,
+        );
         Ok(())
     }
 
     /// Creates an object; one that is already there is left as it is. True when it was created now.
     pub(crate) async fn create(&self, kind: Kind, ns: &str, object: Value) -> Result<bool, SimError> {
-        let what = format!("creating {kind:?} {ns}/{}", object["metadata"]["name"].as_str().unwrap_or("?"));
+        let what = format!(
+            "creating {kind:?} {ns}/{}",
+            object["metadata"]["name"].as_str().unwrap_or("?")
+        );
         let resource = kind.resource();
         let mut object = object;
         object["apiVersion"] = resource.api_version.into();
         object["kind"] = resource.kind.into();
-        let object: DynamicObject = serde_json::from_value(object)
-            .map_err(|source| SimError::Malformed { what: what.clone(), source })?;
+        let object: DynamicObject = serde_json::from_value(object).map_err(|source| SimError::Malformed {
+            what: what.clone(),
+            source,
+        })?;
         let api = self.api(kind, ns);
         let params = PostParams::default();
         match within(what, api.create(&params, &object)).await {
@@ -176,7 +189,13 @@ pub(crate) async fn within<T>(
 ) -> Result<T, SimError> {
     match tokio::time::timeout(TIMEOUT, call).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(SimError::Api { what, source: Box::new(source) }),
-        Err(_) => Err(SimError::Timeout { what, seconds: TIMEOUT.as_secs() }),
+        Ok(Err(source)) => Err(SimError::Api {
+            what,
+            source: Box::new(source),
+        }),
+        Err(_) => Err(SimError::Timeout {
+            what,
+            seconds: TIMEOUT.as_secs(),
+        }),
     }
 }

@@ -84,10 +84,25 @@ impl Kind {
             Self::Volume => ("", "v1", "PersistentVolume", "persistentvolumes"),
             Self::StorageClass => ("storage.k8s.io", "v1", "StorageClass", "storageclasses"),
             Self::Snapshot => (SNAPSHOT_GROUP, "v1", "VolumeSnapshot", "volumesnapshots"),
-            Self::SnapshotContent => (SNAPSHOT_GROUP, "v1", "VolumeSnapshotContent", "volumesnapshotcontents"),
-            Self::SnapshotClass => (SNAPSHOT_GROUP, "v1", "VolumeSnapshotClass", "volumesnapshotclasses"),
+            Self::SnapshotContent => (
+                SNAPSHOT_GROUP,
+                "v1",
+                "VolumeSnapshotContent",
+                "volumesnapshotcontents",
+            ),
+            Self::SnapshotClass => (
+                SNAPSHOT_GROUP,
+                "v1",
+                "VolumeSnapshotClass",
+                "volumesnapshotclasses",
+            ),
             Self::Machine => ("kubevirt.io", "v1", "VirtualMachine", "virtualmachines"),
-            Self::Instance => ("kubevirt.io", "v1", "VirtualMachineInstance", "virtualmachineinstances"),
+            Self::Instance => (
+                "kubevirt.io",
+                "v1",
+                "VirtualMachineInstance",
+                "virtualmachineinstances",
+            ),
             Self::Migration => (
                 "kubevirt.io",
                 "v1",
@@ -103,9 +118,12 @@ impl Kind {
             Self::DataVolume => ("cdi.kubevirt.io", "v1beta1", "DataVolume", "datavolumes"),
             Self::DataSource => ("cdi.kubevirt.io", "v1beta1", "DataSource", "datasources"),
             Self::StorageProfile => ("cdi.kubevirt.io", "v1beta1", "StorageProfile", "storageprofiles"),
-            Self::ReplicationSource => {
-                ("volsync.backube", "v1alpha1", "ReplicationSource", "replicationsources")
-            }
+            Self::ReplicationSource => (
+                "volsync.backube",
+                "v1alpha1",
+                "ReplicationSource",
+                "replicationsources",
+            ),
             Self::ReplicationDestination => (
                 "volsync.backube",
                 "v1alpha1",
@@ -244,9 +262,6 @@ mod tests {
             "spec": {"nodeName": "n1", "volumes": [
                 {"name": "a", "persistentVolumeClaim": {"claimName": "disk"}}, {"name": "b", "emptyDir": {}}]},
         }));
-        assert_eq!(
-            Kind::Pod.terms(&pod),
-            ["node:n1", "owner:u-1", "claim:t/disk"]
-        );
+        assert_eq!(Kind::Pod.terms(&pod), ["node:n1", "owner:u-1", "claim:t/disk"]);
     }
 }

@@ -97,7 +97,9 @@ impl Queue {
             }
             Err(_) => {
                 let failures = self.failures.entry(key.clone()).or_default();
-                let pause = FIRST_PAUSE.saturating_mul(1 << (*failures).min(10)).min(LONGEST_PAUSE);
+                let pause = FIRST_PAUSE
+                    .saturating_mul(1 << (*failures).min(10))
+                    .min(LONGEST_PAUSE);
                 *failures += 1;
                 self.want(key.clone(), now + pause);
             }
@@ -148,7 +150,9 @@ fn report(name: &'static str, key: &Key, error: &SimError) {
     if error.is_race() {
         tracing::trace!(component = name, object = %key, %error, "lost a race; looking again");
     } else {
-        let why = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        let why = std::error::Error::source(error)
+            .map(ToString::to_string)
+            .unwrap_or_default();
         tracing::warn!(component = name, object = %key, %error, why, "could not bring the object further");
     }
 }
@@ -169,7 +173,11 @@ mod tests {
         queue.want(key("a"), now);
         assert_eq!(queue.take(now), None);
         queue.done(&key("a"), &Ok(Next::OnChange), now);
-        assert_eq!(queue.take(now), Some(key("a")), "a change while it was busy is not lost");
+        assert_eq!(
+            queue.take(now),
+            Some(key("a")),
+            "a change while it was busy is not lost"
+        );
         queue.done(&key("a"), &Ok(Next::OnChange), now);
         assert_eq!((queue.take(now), queue.next_at()), (None, None));
     }
@@ -183,7 +191,11 @@ mod tests {
         queue.want(key("a"), now);
         assert_eq!(queue.take(now), Some(key("a")));
         queue.done(&key("a"), &Ok(Next::OnChange), now);
-        assert_eq!(queue.take(later), None, "the timer that the change replaced does not fire");
+        assert_eq!(
+            queue.take(later),
+            None,
+            "the timer that the change replaced does not fire"
+        );
     }
 
     #[test]

@@ -181,7 +181,9 @@ impl World {
 
     fn read<T>(&self, kind: Kind, f: impl FnOnce(&Table) -> T) -> T {
         // A poisoned table is whole: every change to it is finished before anything can fail.
-        f(&self.tables[kind.slot()].read().unwrap_or_else(PoisonError::into_inner))
+        f(&self.tables[kind.slot()]
+            .read()
+            .unwrap_or_else(PoisonError::into_inner))
     }
 
     fn write<T>(&self, kind: Kind, f: impl FnOnce(&mut Table) -> T) -> T {
@@ -259,7 +261,10 @@ mod tests {
         world.listen(sender);
         world.learn(Kind::Pod, pod("1", "u", "n1"));
         world.retain(Kind::Pod, &BTreeSet::new());
-        assert!(matches!(changes.try_recv(), Ok(Change::Object { new: Some(_), .. })));
+        assert!(matches!(
+            changes.try_recv(),
+            Ok(Change::Object { new: Some(_), .. })
+        ));
         assert!(matches!(changes.try_recv(), Ok(Change::Object { new: None, .. })));
         assert!(world.all(Kind::Pod).is_empty() && !world.unsynced().contains(&Kind::Pod));
     }

@@ -31,7 +31,9 @@ pub(super) fn choose(context: &Context, vmi: &Seen, not_on: Option<&str>) -> Res
             continue;
         }
         let (used_milli, used_memory) = used(context, name);
-        if used_milli + milli > u64::from(host.cores) * 1000 || used_memory + memory > u128::from(host.memory_gib) << 30 {
+        if used_milli + milli > u64::from(host.cores) * 1000
+            || used_memory + memory > u128::from(host.memory_gib) << 30
+        {
             full += 1;
             continue;
         }
@@ -54,8 +56,12 @@ fn sites_of_disks(context: &Context, vmi: &Seen) -> Option<BTreeSet<String>> {
     let ns = vmi.key().ns;
     let mut sites: Option<BTreeSet<String>> = None;
     for name in claims_of(vmi) {
-        let Some(claim) = context.world.get(Kind::Claim, &Key::new(&ns, name)) else { continue };
-        let volume = context.world.get(Kind::Volume, &Key::cluster(claim.text("/spec/volumeName")));
+        let Some(claim) = context.world.get(Kind::Claim, &Key::new(&ns, name)) else {
+            continue;
+        };
+        let volume = context
+            .world
+            .get(Kind::Volume, &Key::cluster(claim.text("/spec/volumeName")));
         let here = match volume {
             Some(volume) => sites_of_volume(&volume),
             None => match context.places.classes.get(claim.text("/spec/storageClassName")) {
@@ -69,20 +75,29 @@ fn sites_of_disks(context: &Context, vmi: &Seen) -> Option<BTreeSet<String>> {
 }
 
 fn is_usable(node: &Seen) -> bool {
-    node.condition("Ready") == "True" && !node.flag("/spec/unschedulable") && node.label("kubevirt.io/schedulable") == "true"
+    node.condition("Ready") == "True"
+        && !node.flag("/spec/unschedulable")
+        && node.label("kubevirt.io/schedulable") == "true"
         && !node.label(ZONE).is_empty()
 }
 
 fn used(context: &Context, node: &str) -> (u64, u128) {
     let pods = context.world.find(Kind::Pod, "node", node);
-    let alive = pods.iter().filter(|pod| !matches!(pod.text("/status/phase"), "Succeeded" | "Failed"));
-    alive.flat_map(|pod| pod.list("/spec/containers")).fold((0, 0), |(milli, memory), container| {
-        let text = |what: &str| {
-            let path = format!("/resources/requests/{what}");
-            container.pointer(&path).and_then(Value::as_str).unwrap_or_default()
-        };
-        (milli + millis(text("cpu")), memory + bytes(text("memory")))
-    })
+    let alive = pods
+        .iter()
+        .filter(|pod| !matches!(pod.text("/status/phase"), "Succeeded" | "Failed"));
+    alive
+        .flat_map(|pod| pod.list("/spec/containers"))
+        .fold((0, 0), |(milli, memory), container| {
+            let text = |what: &str| {
+                let path = format!("/resources/requests/{what}");
+                container
+                    .pointer(&path)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+            };
+            (milli + millis(text("cpu")), memory + bytes(text("memory")))
+        })
 }
 
 fn millis(quantity: &str) -> u64 {
@@ -95,7 +110,8 @@ fn millis(quantity: &str) -> u64 {
 fn matches_required(vmi: &Seen, node: &Seen) -> bool {
     let selector = vmi.at("/spec/nodeSelector").as_object();
     let selected = selector.is_none_or(|s| s.iter().all(|(name, value)| value == node.label(name)));
-    let required = vmi.list("/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms");
+    let required = vmi
+        .list("/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms");
     selected && (required.is_empty() || required.iter().any(|term| matches_term(term, node)))
 }
 
@@ -115,7 +131,9 @@ fn matches_term(term: &Value, node: &Seen) -> bool {
             let value = node.metadata.labels.as_ref().and_then(|l| l.get(key));
             matches(e, value.map(String::as_str))
         })
-        && fields.iter().all(|e| e["key"] == "metadata.name" && matches(e, Some(&name)))
+        && fields
+            .iter()
+            .all(|e| e["key"] == "metadata.name" && matches(e, Some(&name)))
 }
 
 fn matches(expression: &Value, value: Option<&str>) -> bool {
@@ -141,7 +159,9 @@ mod tests {
     use std::sync::Arc;
 
     fn node(name: &str, zone: &str) -> Seen {
-        Arc::new(object(json!({"metadata": {"name": name, "labels": {ZONE: zone, "kubernetes.io/hostname": name}}})))
+        Arc::new(object(
+            json!({"metadata": {"name": name, "labels": {ZONE: zone, "kubernetes.io/hostname": name}}}),
+        ))
     }
 
     fn vmi(affinity: Value) -> Seen {
@@ -151,10 +171,15 @@ mod tests {
     #[test]
     fn a_guest_is_never_bound_outside_its_required_site() {
         let expression = json!({"key": ZONE, "operator": "In", "values": ["talsi"]});
-        let v = vmi(json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}}));
+        let v = vmi(
+            json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}}),
+        );
         assert!(matches_required(&v, &node("a", "talsi")) && !matches_required(&v, &node("b", "liepaja")));
         let v = vmi(json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{}]}}));
-        assert!(!matches_required(&v, &node("a", "talsi")), "an empty term matches nothing");
+        assert!(
+            !matches_required(&v, &node("a", "talsi")),
+            "an empty term matches nothing"
+        );
         assert!(matches_required(&vmi(Value::Null), &node("a", "talsi")));
     }
 
@@ -163,7 +188,10 @@ mod tests {
         let expression = json!({"key": "kubernetes.io/hostname", "operator": "In", "values": ["b"]});
         let v = vmi(json!({"preferredDuringSchedulingIgnoredDuringExecution": [
             {"weight": 100, "preference": {"matchExpressions": [expression]}}]}));
-        assert_eq!((preference(&v, &node("b", "x")), preference(&v, &node("a", "x"))), (100, 0));
+        assert_eq!(
+            (preference(&v, &node("b", "x")), preference(&v, &node("a", "x"))),
+            (100, 0)
+        );
     }
 
     #[test]

@@ -35,7 +35,8 @@ impl Destinations {
             if claim.text("/spec/volumeName").is_empty() && claim.note(SELECTED_NODE).is_empty() {
                 let faults = context.faults();
                 let class = claim.text("/spec/storageClassName");
-                let up = |name: &str, host: &crate::sim::places::Host| faults.host(&host.site, name) == Reach::On;
+                let up =
+                    |name: &str, host: &crate::sim::places::Host| faults.host(&host.site, name) == Reach::On;
                 if let Some(node) = context.places.host_for(class, up) {
                     let patch = json!({"metadata": {"annotations": {SELECTED_NODE: node}}});
                     context.merge(Kind::Claim, &claim, patch).await?;
@@ -48,7 +49,11 @@ impl Destinations {
             return Ok(None);
         }
         let spec = destination.at("/spec/rsyncTLS");
-        let mode = if spec["volumeMode"].is_null() { "Filesystem".into() } else { spec["volumeMode"].clone() };
+        let mode = if spec["volumeMode"].is_null() {
+            "Filesystem".into()
+        } else {
+            spec["volumeMode"].clone()
+        };
         let claim = json!({
             "metadata": {"name": key.name, "namespace": key.ns, "ownerReferences": [owner(destination)],
                          "labels": {"app.kubernetes.io/created-by": "volsync"}},
@@ -91,7 +96,13 @@ impl Destinations {
             wanted["keySecret"] = secret.into();
         }
         let known = destination.text("/status/rsyncTLS/address") == address;
-        context.merge_status(Kind::ReplicationDestination, destination, json!({"rsyncTLS": wanted})).await?;
+        context
+            .merge_status(
+                Kind::ReplicationDestination,
+                destination,
+                json!({"rsyncTLS": wanted}),
+            )
+            .await?;
         Ok(known)
     }
 
@@ -140,8 +151,13 @@ impl Destinations {
         let mut status = schedule::done(destination, since, Timestamp::now());
         let same = image["name"] == *before;
         status["latestImage"] = image;
-        context.merge_status(Kind::ReplicationDestination, destination, status).await?;
-        if !direct && !same && let Some(old) = context.world.get(Kind::Snapshot, &Key::new(&key.ns, &before)) {
+        context
+            .merge_status(Kind::ReplicationDestination, destination, status)
+            .await?;
+        if !direct
+            && !same
+            && let Some(old) = context.world.get(Kind::Snapshot, &Key::new(&key.ns, &before))
+        {
             // Someone may have asked to keep it, as VolSync's label says.
             if old.label("volsync.backube/do-not-delete").is_empty() {
                 context.delete(Kind::Snapshot, &old, None).await?;
@@ -161,8 +177,15 @@ impl Keeper for Destinations {
             Some(Key::new(&object.key().ns, &owner.name))
         };
         match change {
-            Change::Object { kind: Kind::ReplicationDestination, key, .. } => vec![key.clone()],
-            Change::Object { kind: Kind::Claim | Kind::Service | Kind::Snapshot, .. } => owned().into_iter().collect(),
+            Change::Object {
+                kind: Kind::ReplicationDestination,
+                key,
+                ..
+            } => vec![key.clone()],
+            Change::Object {
+                kind: Kind::Claim | Kind::Service | Kind::Snapshot,
+                ..
+            } => owned().into_iter().collect(),
             Change::Object { .. } => vec![],
             Change::Faults => {
                 let all = self.context.world.all(Kind::ReplicationDestination);
@@ -176,21 +199,28 @@ impl Keeper for Destinations {
         let Some(destination) = context.world.get(Kind::ReplicationDestination, &key) else {
             return Ok(Next::OnChange);
         };
-        if destination.deleting() || destination.flag("/spec/paused") || destination.at("/spec/rsyncTLS").is_null() {
+        if destination.deleting()
+            || destination.flag("/spec/paused")
+            || destination.at("/spec/rsyncTLS").is_null()
+        {
             return Ok(Next::OnChange);
         }
         let now = Timestamp::now();
         match schedule::due(&destination, now) {
             Due::Now => {
                 let status = schedule::begun(&destination, now);
-                context.merge_status(Kind::ReplicationDestination, &destination, status).await?;
+                context
+                    .merge_status(Kind::ReplicationDestination, &destination, status)
+                    .await?;
                 Ok(Next::OnChange)
             }
             Due::At(at) => Ok(wait_until(at, now)),
             Due::Manual => Ok(Next::OnChange),
             Due::Broken(why) => {
                 let status = schedule::broken(&destination, &why, now);
-                context.merge_status(Kind::ReplicationDestination, &destination, status).await?;
+                context
+                    .merge_status(Kind::ReplicationDestination, &destination, status)
+                    .await?;
                 Ok(Next::OnChange)
             }
             Due::Syncing(since) => {
@@ -201,7 +231,9 @@ impl Keeper for Destinations {
                 }
                 match time(destination.note(RECEIVED)) {
                     // Compared in whole seconds, which is what the status holds.
-                    Some(at) if at.as_second() >= since.as_second() => self.received(&destination, since, at).await,
+                    Some(at) if at.as_second() >= since.as_second() => {
+                        self.received(&destination, since, at).await
+                    }
                     _ => Ok(Next::OnChange),
                 }
             }
@@ -220,7 +252,11 @@ pub(super) fn claim_name(destination: &Seen) -> String {
 /// A name with a prefix, short enough for a label and a service.
 fn shortened(prefix: &str, name: &str) -> String {
     let whole = format!("{prefix}{name}");
-    if whole.len() <= 63 { whole } else { format!("{prefix}{:016x}", hash(name)) }
+    if whole.len() <= 63 {
+        whole
+    } else {
+        format!("{prefix}{:016x}", hash(name))
+    }
 }
 
 fn owner(destination: &Seen) -> Value {

@@ -29,7 +29,10 @@ pub(crate) struct Instances {
 
 impl Instances {
     pub(crate) fn new(context: Arc<Context>) -> Self {
-        Self { context, binding: Mutex::default() }
+        Self {
+            context,
+            binding: Mutex::default(),
+        }
     }
 
     fn pods(&self, vmi: &Seen) -> Vec<Seen> {
@@ -57,9 +60,15 @@ impl Instances {
         let mut ready = true;
         for name in claims_of(vmi) {
             let key = Key::new(&vmi.key().ns, name);
-            let Some(claim) = context.world.get(Kind::Claim, &key) else { return Ok(false) };
-            let Some(owner) = owner(&claim, "DataVolume") else { continue };
-            let volume = context.world.get(Kind::DataVolume, &Key::new(&key.ns, &owner.name));
+            let Some(claim) = context.world.get(Kind::Claim, &key) else {
+                return Ok(false);
+            };
+            let Some(owner) = owner(&claim, "DataVolume") else {
+                continue;
+            };
+            let volume = context
+                .world
+                .get(Kind::DataVolume, &Key::new(&key.ns, &owner.name));
             let phase = volume.as_ref().map_or("", |volume| volume.text("/status/phase"));
             ready &= phase == "Succeeded";
             if phase == "WaitForFirstConsumer" && claim.note(SELECTED_NODE).is_empty() {
@@ -86,7 +95,10 @@ impl Instances {
             Err(why) => {
                 let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": why});
                 let have = vmi.list("/status/conditions");
-                if !have.iter().any(|c| c["type"] == "PodScheduled" && c["message"] == *why) {
+                if !have
+                    .iter()
+                    .any(|c| c["type"] == "PodScheduled" && c["message"] == *why)
+                {
                     let conditions = with_condition(have, condition, Timestamp::now());
                     self.set(vmi, json!({"conditions": conditions}), None).await?;
                 }
@@ -95,17 +107,27 @@ impl Instances {
         };
         // A claim that nobody used so far is bound for this host.
         for name in claims_of(vmi) {
-            let claim = self.context.world.get(Kind::Claim, &Key::new(&vmi.key().ns, name));
-            if let Some(claim) = claim.filter(|c| c.text("/spec/volumeName").is_empty() && c.note(SELECTED_NODE).is_empty()) {
+            let claim = self
+                .context
+                .world
+                .get(Kind::Claim, &Key::new(&vmi.key().ns, name));
+            if let Some(claim) =
+                claim.filter(|c| c.text("/spec/volumeName").is_empty() && c.note(SELECTED_NODE).is_empty())
+            {
                 let patch = json!({"metadata": {"annotations": {SELECTED_NODE: node}}});
                 self.context.merge(Kind::Claim, &claim, patch).await?;
             }
         }
         let key = vmi.key();
         let name = format!("virt-launcher-{}-{:05x}", key.name, hash(vmi.uid()) & 0xf_ffff);
-        self.context.create(Kind::Pod, &key.ns, render::pod(vmi, &name, &node, None)).await?;
+        self.context
+            .create(Kind::Pod, &key.ns, render::pod(vmi, &name, &node, None))
+            .await?;
         let mut status = vmi.at("/status").clone();
-        let conditions = vmi.list("/status/conditions").iter().filter(|c| c["type"] != "PodScheduled");
+        let conditions = vmi
+            .list("/status/conditions")
+            .iter()
+            .filter(|c| c["type"] != "PodScheduled");
         status["conditions"] = conditions.cloned().collect();
         set_phase(&mut status, "Scheduling", Timestamp::now());
         self.set(vmi, status, None).await?;
@@ -153,19 +175,29 @@ impl Instances {
         } else {
             json!({"type": "Ready", "status": "False", "reason": "PodNotReady", "message": "virt-launcher pod is not ready"})
         };
-        let alive = pods.iter().filter(|pod| !matches!(pod.text("/status/phase"), "Succeeded" | "Failed"));
-        let active: serde_json::Map<String, Value> =
-            alive.map(|pod| (pod.uid().to_owned(), pod.text("/spec/nodeName").into())).collect();
+        let alive = pods
+            .iter()
+            .filter(|pod| !matches!(pod.text("/status/phase"), "Succeeded" | "Failed"));
+        let active: serde_json::Map<String, Value> = alive
+            .map(|pod| (pod.uid().to_owned(), pod.text("/spec/nodeName").into()))
+            .collect();
         let have = vmi.list("/status/conditions");
-        let same = have.iter().any(|c| c["type"] == "Ready" && c["status"] == ready["status"] && c["reason"] == ready["reason"]);
+        let same = have.iter().any(|c| {
+            c["type"] == "Ready" && c["status"] == ready["status"] && c["reason"] == ready["reason"]
+        });
         if !same || *vmi.at("/status/activePods") != Value::Object(active.clone()) {
             let mut status = vmi.at("/status").clone();
             if !same {
                 status["conditions"] = with_condition(have, ready, Timestamp::now()).into();
             }
             // Pods that are gone have to be taken out by name in a merge.
-            let gone = vmi.at("/status/activePods").as_object().into_iter().flat_map(|o| o.keys());
-            let mut pods: serde_json::Map<String, Value> = gone.map(|uid| (uid.clone(), Value::Null)).collect();
+            let gone = vmi
+                .at("/status/activePods")
+                .as_object()
+                .into_iter()
+                .flat_map(|o| o.keys());
+            let mut pods: serde_json::Map<String, Value> =
+                gone.map(|uid| (uid.clone(), Value::Null)).collect();
             pods.extend(active);
             status["activePods"] = pods.into();
             self.set(vmi, status, None).await?;
@@ -216,12 +248,27 @@ impl Keeper for Instances {
     fn concerned(&self, change: &Change) -> Vec<Key> {
         let world = &self.context.world;
         match change {
-            Change::Object { kind: Kind::Instance, key, .. } => vec![key.clone()],
-            Change::Object { kind: Kind::Pod, key, .. } => {
-                let owner = change.object().and_then(|pod| owner(pod, "VirtualMachineInstance"));
-                owner.map(|owner| Key::new(&key.ns, &owner.name)).into_iter().collect()
+            Change::Object {
+                kind: Kind::Instance,
+                key,
+                ..
+            } => vec![key.clone()],
+            Change::Object {
+                kind: Kind::Pod, key, ..
+            } => {
+                let owner = change
+                    .object()
+                    .and_then(|pod| owner(pod, "VirtualMachineInstance"));
+                owner
+                    .map(|owner| Key::new(&key.ns, &owner.name))
+                    .into_iter()
+                    .collect()
             }
-            Change::Object { kind: Kind::DataVolume | Kind::Claim, key, .. } => {
+            Change::Object {
+                kind: Kind::DataVolume | Kind::Claim,
+                key,
+                ..
+            } => {
                 let guests = world.find(Kind::Instance, "claim", &key.to_string());
                 guests.iter().map(|vmi| vmi.key()).collect()
             }

@@ -33,27 +33,36 @@ impl Machines {
             return Ok(None);
         }
         let size = self.context.world.get(Kind::ClusterSize, &Key::cluster(name));
-        size.map(Some).ok_or_else(|| format!("VirtualMachineClusterInstancetype \"{name}\" not found"))
+        size.map(Some)
+            .ok_or_else(|| format!("VirtualMachineClusterInstancetype \"{name}\" not found"))
     }
 
     /// Why the disks are not ready yet.
     fn disks(&self, machine: &Seen) -> Option<&'static str> {
         let ns = machine.key().ns;
         let world = &self.context.world;
-        machine.list("/spec/template/spec/volumes").iter().filter_map(claim_of_volume).find_map(|name| {
-            let key = Key::new(&ns, name);
-            let Some(claim) = world.get(Kind::Claim, &key) else {
-                let volume = world.get(Kind::DataVolume, &key);
-                return Some(if volume.is_some() { "Provisioning" } else { "ErrorPvcNotFound" });
-            };
-            owner(&claim, "DataVolume")?;
-            match world.get(Kind::DataVolume, &key)?.text("/status/phase") {
-                "Succeeded" => None,
-                "WaitForFirstConsumer" | "PendingPopulation" => Some("WaitingForVolumeBinding"),
-                "Failed" => Some("DataVolumeError"),
-                _ => Some("Provisioning"),
-            }
-        })
+        machine
+            .list("/spec/template/spec/volumes")
+            .iter()
+            .filter_map(claim_of_volume)
+            .find_map(|name| {
+                let key = Key::new(&ns, name);
+                let Some(claim) = world.get(Kind::Claim, &key) else {
+                    let volume = world.get(Kind::DataVolume, &key);
+                    return Some(if volume.is_some() {
+                        "Provisioning"
+                    } else {
+                        "ErrorPvcNotFound"
+                    });
+                };
+                owner(&claim, "DataVolume")?;
+                match world.get(Kind::DataVolume, &key)?.text("/status/phase") {
+                    "Succeeded" => None,
+                    "WaitForFirstConsumer" | "PendingPopulation" => Some("WaitingForVolumeBinding"),
+                    "Failed" => Some("DataVolumeError"),
+                    _ => Some("Provisioning"),
+                }
+            })
     }
 
     async fn finish(&self, machine: &Seen, vmi: Option<&Seen>) -> Result<(), SimError> {
@@ -92,12 +101,18 @@ impl Machines {
         match (strategy, phase) {
             ("Always", "Succeeded" | "Failed") | ("RerunOnFailure", "Failed") => Steer::Restart,
             ("Always" | "RerunOnFailure", "") if vmi.is_none() => Steer::Start,
-            ("Once", "") if vmi.is_none() && !machine.flag("/status/created") && machine.at("/status/conditions").is_null() => {
+            ("Once", "")
+                if vmi.is_none()
+                    && !machine.flag("/status/created")
+                    && machine.at("/status/conditions").is_null() =>
+            {
                 Steer::Start
             }
             ("Halted", _) if vmi.is_some() => Steer::Stop,
             ("Halted", _) => Steer::Rest { wanted: false },
-            _ => Steer::Rest { wanted: vmi.is_some() },
+            _ => Steer::Rest {
+                wanted: vmi.is_some(),
+            },
         }
     }
 }
@@ -117,14 +132,28 @@ impl Keeper for Machines {
         let world = &self.context.world;
         match change {
             // An instance has its machine's name.
-            Change::Object { kind: Kind::Machine | Kind::Instance, key, .. } => vec![key.clone()],
-            Change::Object { kind: Kind::DataVolume | Kind::Claim, key, .. } => {
+            Change::Object {
+                kind: Kind::Machine | Kind::Instance,
+                key,
+                ..
+            } => vec![key.clone()],
+            Change::Object {
+                kind: Kind::DataVolume | Kind::Claim,
+                key,
+                ..
+            } => {
                 let machines = world.find(Kind::Machine, "claim", &key.to_string());
                 machines.iter().map(|machine| machine.key()).collect()
             }
-            Change::Object { kind: Kind::ClusterSize, key, .. } => {
+            Change::Object {
+                kind: Kind::ClusterSize,
+                key,
+                ..
+            } => {
                 let all = world.all(Kind::Machine);
-                let using = all.iter().filter(|m| m.text("/spec/instancetype/name") == key.name);
+                let using = all
+                    .iter()
+                    .filter(|m| m.text("/spec/instancetype/name") == key.name);
                 using.map(|machine| machine.key()).collect()
             }
             _ => vec![],
@@ -137,7 +166,8 @@ impl Keeper for Machines {
             return Ok(Next::OnChange);
         };
         let vmi = context.world.get(Kind::Instance, &key);
-        let vmi = vmi.filter(|vmi| owner(vmi, "VirtualMachine").is_some_and(|owner| owner.uid == machine.uid()));
+        let vmi =
+            vmi.filter(|vmi| owner(vmi, "VirtualMachine").is_some_and(|owner| owner.uid == machine.uid()));
         let mut next = Next::OnChange;
         if machine.deleting() {
             if vmi.is_none() {
@@ -152,8 +182,12 @@ impl Keeper for Machines {
         let steer = Self::steer(&machine, vmi.as_ref());
         if !machine.deleting() {
             match (&steer, &size) {
-                (Steer::Start, Ok(size)) if self.disks(&machine).is_none_or(|why| why != "ErrorPvcNotFound") => {
-                    context.create(Kind::Instance, &key.ns, render::instance(&machine, size.as_ref())).await?;
+                (Steer::Start, Ok(size))
+                    if self.disks(&machine).is_none_or(|why| why != "ErrorPvcNotFound") =>
+                {
+                    context
+                        .create(Kind::Instance, &key.ns, render::instance(&machine, size.as_ref()))
+                        .await?;
                 }
                 (Steer::Restart, _) => {
                     let vmi = vmi.as_ref().filter(|vmi| !vmi.deleting());
@@ -178,13 +212,19 @@ impl Keeper for Machines {
 }
 
 impl Machines {
-    async fn report(&self, key: &Key, steer: Steer, size: Result<Option<Seen>, String>) -> Result<(), SimError> {
+    async fn report(
+        &self,
+        key: &Key,
+        steer: Steer,
+        size: Result<Option<Seen>, String>,
+    ) -> Result<(), SimError> {
         let context = &self.context;
         let Some(machine) = context.world.get(Kind::Machine, key) else {
             return Ok(());
         };
         let vmi = context.world.get(Kind::Instance, key);
-        let vmi = vmi.filter(|vmi| owner(vmi, "VirtualMachine").is_some_and(|owner| owner.uid == machine.uid()));
+        let vmi =
+            vmi.filter(|vmi| owner(vmi, "VirtualMachine").is_some_and(|owner| owner.uid == machine.uid()));
         let restart_required = vmi.as_ref().is_some_and(|vmi| {
             let wanted = render::instance_spec(&machine, size.as_ref().ok().and_then(Option::as_ref));
             wanted["domain"] != *vmi.at("/spec/domain") || wanted["volumes"] != *vmi.at("/spec/volumes")
@@ -237,11 +277,23 @@ mod tests {
     fn a_halted_machine_never_starts_and_an_always_one_never_rests() {
         let rest = Steer::Rest { wanted: false };
         assert_eq!(Machines::steer(&machine("Halted"), None), rest);
-        assert_eq!(Machines::steer(&machine("Halted"), Some(&vmi("Running"))), Steer::Stop);
+        assert_eq!(
+            Machines::steer(&machine("Halted"), Some(&vmi("Running"))),
+            Steer::Stop
+        );
         assert_eq!(Machines::steer(&machine("Always"), None), Steer::Start);
-        assert_eq!(Machines::steer(&machine("Always"), Some(&vmi("Succeeded"))), Steer::Restart);
-        assert_eq!(Machines::steer(&machine("RerunOnFailure"), Some(&vmi("Failed"))), Steer::Restart);
-        assert_eq!(Machines::steer(&machine("RerunOnFailure"), Some(&vmi("Succeeded"))), Steer::Rest { wanted: true });
+        assert_eq!(
+            Machines::steer(&machine("Always"), Some(&vmi("Succeeded"))),
+            Steer::Restart
+        );
+        assert_eq!(
+            Machines::steer(&machine("RerunOnFailure"), Some(&vmi("Failed"))),
+            Steer::Restart
+        );
+        assert_eq!(
+            Machines::steer(&machine("RerunOnFailure"), Some(&vmi("Succeeded"))),
+            Steer::Rest { wanted: true }
+        );
         assert_eq!(Machines::steer(&machine("Manual"), None), rest);
     }
 }

@@ -22,7 +22,11 @@ pub(super) fn printable(machine: &Seen, facts: &Facts<'_>) -> &'static str {
         return "Terminating";
     }
     let Some(vmi) = facts.vmi else {
-        return if facts.wanted { facts.disks.unwrap_or("Starting") } else { "Stopped" };
+        return if facts.wanted {
+            facts.disks.unwrap_or("Starting")
+        } else {
+            "Stopped"
+        };
     };
     if vmi.deleting() {
         return "Stopping";
@@ -36,7 +40,13 @@ pub(super) fn printable(machine: &Seen, facts: &Facts<'_>) -> &'static str {
                 "Running"
             }
         }
-        "Succeeded" | "Failed" => if facts.wanted { "Stopping" } else { "Stopped" },
+        "Succeeded" | "Failed" => {
+            if facts.wanted {
+                "Stopping"
+            } else {
+                "Stopped"
+            }
+        }
         _ if vmi.condition("PodScheduled") == "False" => "ErrorUnschedulable",
         "Pending" | "" => facts.disks.unwrap_or("Starting"),
         _ => "Starting",
@@ -59,7 +69,12 @@ pub(super) fn status(machine: &Seen, facts: &Facts<'_>, now: Timestamp) -> Value
         }),
     };
     conditions = put(&conditions, readiness, now);
-    for kind in ["AgentConnected", "LiveMigratable", "StorageLiveMigratable", "Paused"] {
+    for kind in [
+        "AgentConnected",
+        "LiveMigratable",
+        "StorageLiveMigratable",
+        "Paused",
+    ] {
         let list = facts.vmi.map_or(&[][..], |vmi| vmi.list("/status/conditions"));
         match list.iter().find(|c| c["type"] == kind) {
             Some(condition) => conditions = put(&conditions, condition.clone(), now),
@@ -106,17 +121,27 @@ fn snapshots(machine: &Seen) -> Value {
         let on_disk = crate::sim::engine::claim_of_volume(volume).is_some();
         let mut status = json!({"name": volume["name"], "enabled": on_disk});
         if !on_disk {
-            status["reason"] = format!("Snapshot is not supported for this volumeSource type [{}]", volume["name"].as_str().unwrap_or_default()).into();
+            status["reason"] = format!(
+                "Snapshot is not supported for this volumeSource type [{}]",
+                volume["name"].as_str().unwrap_or_default()
+            )
+            .into();
         }
         status
     };
-    machine.list("/spec/template/spec/volumes").iter().map(one).collect()
+    machine
+        .list("/spec/template/spec/volumes")
+        .iter()
+        .map(one)
+        .collect()
 }
 
 /// Like [`with_condition`], but a condition that says the same stays untouched.
 fn put(all: &[Value], wanted: Value, now: Timestamp) -> Vec<Value> {
     let same = all.iter().any(|c| {
-        ["type", "status", "reason", "message"].iter().all(|field| c[field] == wanted[field])
+        ["type", "status", "reason", "message"]
+            .iter()
+            .all(|field| c[field] == wanted[field])
     });
     if same {
         return all.to_vec();
@@ -142,11 +167,18 @@ mod tests {
     }
 
     fn vmi(phase: &str, ready: &str) -> Seen {
-        Arc::new(object(json!({"status": {"phase": phase, "conditions": [{"type": "Ready", "status": ready}]}})))
+        Arc::new(object(
+            json!({"status": {"phase": phase, "conditions": [{"type": "Ready", "status": ready}]}}),
+        ))
     }
 
     fn facts(vmi: Option<&Seen>, wanted: bool) -> Facts<'_> {
-        Facts { vmi, wanted, disks: None, restart_required: false }
+        Facts {
+            vmi,
+            wanted,
+            disks: None,
+            restart_required: false,
+        }
     }
 
     #[test]
@@ -154,17 +186,36 @@ mod tests {
         let m = machine(Value::Null);
         assert_eq!(printable(&m, &facts(None, false)), "Stopped");
         assert_eq!(printable(&m, &facts(None, true)), "Starting");
-        assert_eq!(printable(&m, &facts(Some(&vmi("Running", "True")), true)), "Running");
-        assert_eq!(printable(&m, &Facts { disks: Some("Provisioning"), ..facts(None, true) }), "Provisioning");
+        assert_eq!(
+            printable(&m, &facts(Some(&vmi("Running", "True")), true)),
+            "Running"
+        );
+        assert_eq!(
+            printable(
+                &m,
+                &Facts {
+                    disks: Some("Provisioning"),
+                    ..facts(None, true)
+                }
+            ),
+            "Provisioning"
+        );
     }
 
     #[test]
     fn an_unchanged_machine_is_not_written_again() {
         let v = vmi("Running", "True");
-        let first = status(&machine(Value::Null), &facts(Some(&v), true), Timestamp::UNIX_EPOCH);
+        let first = status(
+            &machine(Value::Null),
+            &facts(Some(&v), true),
+            Timestamp::UNIX_EPOCH,
+        );
         let later: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
         let second = status(&machine(first.clone()), &facts(Some(&v), true), later);
         assert!(!changes(&first, &second), "{second}");
-        assert_eq!((&first["ready"], &first["observedGeneration"]), (&json!(true), &json!(2)));
+        assert_eq!(
+            (&first["ready"], &first["observedGeneration"]),
+            (&json!(true), &json!(2))
+        );
     }
 }

@@ -32,7 +32,9 @@ impl Migrations {
         if let Some(state) = state {
             status["migrationState"] = state.clone();
         }
-        self.context.merge_status(Kind::Migration, migration, status).await?;
+        self.context
+            .merge_status(Kind::Migration, migration, status)
+            .await?;
         Ok(Next::OnChange)
     }
 
@@ -41,11 +43,21 @@ impl Migrations {
         let key = migration.key();
         let guest = format!("{}/{}", key.ns, migration.text("/spec/vmiName"));
         let all = self.context.world.find(Kind::Migration, "instance", &guest);
-        all.iter().any(|other| other.uid() != migration.uid() && !matches!(other.text("/status/phase"), "" | "Pending" | "Succeeded" | "Failed"))
+        all.iter().any(|other| {
+            other.uid() != migration.uid()
+                && !matches!(
+                    other.text("/status/phase"),
+                    "" | "Pending" | "Succeeded" | "Failed"
+                )
+        })
     }
 
     fn target_name(migration: &Seen) -> String {
-        format!("virt-launcher-{}-{:05x}", migration.text("/spec/vmiName"), hash(migration.uid()) & 0xf_ffff)
+        format!(
+            "virt-launcher-{}-{:05x}",
+            migration.text("/spec/vmiName"),
+            hash(migration.uid()) & 0xf_ffff
+        )
     }
 
     async fn start(&self, migration: &Seen, vmi: &Seen) -> Result<Next, SimError> {
@@ -64,14 +76,24 @@ impl Migrations {
     }
 
     async fn fail(&self, migration: &Seen, why: &str) -> Result<Next, SimError> {
-        self.phase(migration, "Failed", Some(&json!({"failed": true, "completed": true, "failureReason": why}))).await
+        self.phase(
+            migration,
+            "Failed",
+            Some(&json!({"failed": true, "completed": true, "failureReason": why})),
+        )
+        .await
     }
 
     async fn hand_over(&self, migration: &Seen, vmi: &Seen, pod: &Seen) -> Result<(), SimError> {
         let node = pod.text("/spec/nodeName");
         // What an earlier migration left has to be taken out by name in a merge.
-        let old = vmi.at("/status/migrationState").as_object().into_iter().flat_map(|o| o.keys());
-        let mut state: serde_json::Map<String, Value> = old.map(|field| (field.clone(), Value::Null)).collect();
+        let old = vmi
+            .at("/status/migrationState")
+            .as_object()
+            .into_iter()
+            .flat_map(|o| o.keys());
+        let mut state: serde_json::Map<String, Value> =
+            old.map(|field| (field.clone(), Value::Null)).collect();
         state.insert("migrationUid".into(), migration.uid().into());
         state.insert("sourceNode".into(), vmi.text("/status/nodeName").into());
         state.insert("targetNode".into(), node.into());
@@ -94,11 +116,25 @@ impl Keeper for Migrations {
             all.iter().map(|migration| migration.key()).collect()
         };
         match change {
-            Change::Object { kind: Kind::Migration, key, .. } => vec![key.clone()],
-            Change::Object { kind: Kind::Instance, key, .. } => of_guest(key),
-            Change::Object { kind: Kind::Pod, key, .. } => {
-                let owner = change.object().and_then(|pod| owner(pod, "VirtualMachineInstance"));
-                owner.map(|owner| of_guest(&Key::new(&key.ns, &owner.name))).unwrap_or_default()
+            Change::Object {
+                kind: Kind::Migration,
+                key,
+                ..
+            } => vec![key.clone()],
+            Change::Object {
+                kind: Kind::Instance,
+                key,
+                ..
+            } => of_guest(key),
+            Change::Object {
+                kind: Kind::Pod, key, ..
+            } => {
+                let owner = change
+                    .object()
+                    .and_then(|pod| owner(pod, "VirtualMachineInstance"));
+                owner
+                    .map(|owner| of_guest(&Key::new(&key.ns, &owner.name)))
+                    .unwrap_or_default()
             }
             _ => vec![],
         }
@@ -113,22 +149,35 @@ impl Keeper for Migrations {
         if matches!(phase, "Succeeded" | "Failed") {
             return Ok(Next::OnChange);
         }
-        let vmi = context.world.get(Kind::Instance, &Key::new(&key.ns, migration.text("/spec/vmiName")));
+        let vmi = context.world.get(
+            Kind::Instance,
+            &Key::new(&key.ns, migration.text("/spec/vmiName")),
+        );
         let Some(vmi) = vmi.filter(|vmi| vmi.text("/status/phase") == "Running" && !vmi.deleting()) else {
             return self.fail(&migration, "the guest does not run").await;
         };
         let state = vmi.at("/status/migrationState");
         let handed = state["migrationUid"] == migration.uid();
-        let pod = context.world.get(Kind::Pod, &Key::new(&key.ns, &Self::target_name(&migration)));
+        let pod = context
+            .world
+            .get(Kind::Pod, &Key::new(&key.ns, &Self::target_name(&migration)));
         match phase {
             "" => self.phase(&migration, "Pending", None).await,
             "Pending" => self.start(&migration, &vmi).await,
             _ if handed && state["completed"] == true => {
-                let result = if state["failed"] == true { "Failed" } else { "Succeeded" };
+                let result = if state["failed"] == true {
+                    "Failed"
+                } else {
+                    "Succeeded"
+                };
                 self.phase(&migration, result, Some(state)).await
             }
-            _ if handed && !state["startTimestamp"].is_null() => self.phase(&migration, "Running", None).await,
-            _ if handed && !state["targetNodeAddress"].is_null() => self.phase(&migration, "TargetReady", None).await,
+            _ if handed && !state["startTimestamp"].is_null() => {
+                self.phase(&migration, "Running", None).await
+            }
+            _ if handed && !state["targetNodeAddress"].is_null() => {
+                self.phase(&migration, "TargetReady", None).await
+            }
             _ if handed => self.phase(&migration, "PreparingTarget", None).await,
             _ => match pod {
                 None => self.fail(&migration, "the target pod is gone").await,

@@ -34,8 +34,16 @@ pub(super) fn instance_spec(machine: &Seen, size: Option<&Seen>) -> Value {
     };
     if let Some(size) = size {
         let guest = size.at("/spec/cpu/guest").as_u64().unwrap_or(1);
-        set(&mut spec, &["domain", "cpu"], json!({"sockets": guest, "cores": 1, "threads": 1}));
-        set(&mut spec, &["domain", "memory"], json!({"guest": size.at("/spec/memory/guest")}));
+        set(
+            &mut spec,
+            &["domain", "cpu"],
+            json!({"sockets": guest, "cores": 1, "threads": 1}),
+        );
+        set(
+            &mut spec,
+            &["domain", "memory"],
+            json!({"guest": size.at("/spec/memory/guest")}),
+        );
     }
     for (name, default) in [("sockets", 1), ("cores", 1), ("threads", 1)] {
         if spec.pointer(&format!("/domain/cpu/{name}")).is_none() {
@@ -46,13 +54,23 @@ pub(super) fn instance_spec(machine: &Seen, size: Option<&Seen>) -> Value {
         set(&mut spec, &["domain", "machine"], json!({"type": "q35"}));
     }
     if spec["networks"].as_array().is_none_or(Vec::is_empty)
-        && spec.pointer("/domain/devices/interfaces").and_then(Value::as_array).is_none_or(Vec::is_empty)
+        && spec
+            .pointer("/domain/devices/interfaces")
+            .and_then(Value::as_array)
+            .is_none_or(Vec::is_empty)
     {
         spec["networks"] = json!([{"name": "default", "pod": {}}]);
-        set(&mut spec, &["domain", "devices"], json!({"interfaces": [{"name": "default", "masquerade": {}}]}));
+        set(
+            &mut spec,
+            &["domain", "devices"],
+            json!({"interfaces": [{"name": "default", "masquerade": {}}]}),
+        );
     }
     // Addresses are given once, when the instance is made, so that they outlive a move to another host.
-    if let Some(interfaces) = spec.pointer_mut("/domain/devices/interfaces").and_then(Value::as_array_mut) {
+    if let Some(interfaces) = spec
+        .pointer_mut("/domain/devices/interfaces")
+        .and_then(Value::as_array_mut)
+    {
         for interface in interfaces.iter_mut().filter(|i| i["macAddress"].is_null()) {
             let name = interface["name"].as_str().unwrap_or_default().to_owned();
             interface["macAddress"] = addresses::mac(machine.uid(), &name).into();
@@ -68,9 +86,15 @@ pub(super) fn instance(machine: &Seen, size: Option<&Seen>) -> Value {
     let mut labels = template["labels"].as_object().cloned().unwrap_or_default();
     labels.insert("vm.kubevirt.io/name".into(), key.name.clone().into());
     let mut notes = template["annotations"].as_object().cloned().unwrap_or_default();
-    notes.insert(GENERATION.into(), machine.metadata.generation.unwrap_or_default().to_string().into());
+    notes.insert(
+        GENERATION.into(),
+        machine.metadata.generation.unwrap_or_default().to_string().into(),
+    );
     if let Some(size) = size {
-        notes.insert("kubevirt.io/cluster-instancetype-name".into(), size.key().name.into());
+        notes.insert(
+            "kubevirt.io/cluster-instancetype-name".into(),
+            size.key().name.into(),
+        );
     }
     json!({
         "metadata": {
@@ -87,9 +111,18 @@ pub(super) fn instance(machine: &Seen, size: Option<&Seen>) -> Value {
 
 /// Virtual CPUs and memory in bytes of an instance.
 pub(super) fn guest_size(vmi: &Seen) -> (u64, u128) {
-    let count = |what: &str| vmi.at(&format!("/spec/domain/cpu/{what}")).as_u64().unwrap_or(1).max(1);
+    let count = |what: &str| {
+        vmi.at(&format!("/spec/domain/cpu/{what}"))
+            .as_u64()
+            .unwrap_or(1)
+            .max(1)
+    };
     let memory = bytes(vmi.text("/spec/domain/memory/guest"));
-    let memory = if memory == 0 { bytes(vmi.text("/spec/domain/resources/requests/memory")) } else { memory };
+    let memory = if memory == 0 {
+        bytes(vmi.text("/spec/domain/resources/requests/memory"))
+    } else {
+        memory
+    };
     (count("sockets") * count("cores") * count("threads"), memory)
 }
 
@@ -105,7 +138,11 @@ pub(super) fn requests(vmi: &Seen) -> (u64, u128) {
 pub(super) fn pod(vmi: &Seen, name: &str, node: &str, job: Option<&str>) -> Value {
     let key = vmi.key();
     let (milli, memory) = requests(vmi);
-    let mut labels: Map<String, Value> = vmi.metadata.labels.iter().flatten()
+    let mut labels: Map<String, Value> = vmi
+        .metadata
+        .labels
+        .iter()
+        .flatten()
         .map(|(name, value)| (name.clone(), value.clone().into()))
         .collect();
     labels.insert("kubevirt.io".into(), "virt-launcher".into());
@@ -117,7 +154,9 @@ pub(super) fn pod(vmi: &Seen, name: &str, node: &str, job: Option<&str>) -> Valu
         notes["kubevirt.io/migrationJobName"] = job.into();
     }
     let claims = claims_of(vmi);
-    let volumes: Vec<Value> = claims.iter().enumerate()
+    let volumes: Vec<Value> = claims
+        .iter()
+        .enumerate()
         .map(|(i, claim)| json!({"name": format!("disk-{i}"), "persistentVolumeClaim": {"claimName": claim}}))
         .collect();
     let devices: Vec<Value> = (0..claims.len())
@@ -168,7 +207,9 @@ mod tests {
     }
 
     fn size() -> Seen {
-        Arc::new(object(json!({"metadata": {"name": "m-4"}, "spec": {"cpu": {"guest": 4}, "memory": {"guest": "16Gi"}}})))
+        Arc::new(object(
+            json!({"metadata": {"name": "m-4"}, "spec": {"cpu": {"guest": 4}, "memory": {"guest": "16Gi"}}}),
+        ))
     }
 
     #[test]
@@ -185,7 +226,10 @@ mod tests {
     #[test]
     fn a_guest_keeps_its_mac_over_a_restart() {
         let mac = |m: Value| m["spec"]["domain"]["devices"]["interfaces"][0]["macAddress"].clone();
-        assert_eq!(mac(instance(&machine(), None)), mac(instance(&machine(), Some(&size()))));
+        assert_eq!(
+            mac(instance(&machine(), None)),
+            mac(instance(&machine(), Some(&size())))
+        );
     }
 
     #[test]

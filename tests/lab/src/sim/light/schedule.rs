@@ -35,7 +35,11 @@ pub(super) fn due(object: &Seen, now: Timestamp) -> Due {
     let manual = object.text("/spec/trigger/manual");
     let schedule = object.text("/spec/trigger/schedule");
     if !manual.is_empty() {
-        if manual == object.text("/status/lastManualSync") { Due::Manual } else { Due::Now }
+        if manual == object.text("/status/lastManualSync") {
+            Due::Manual
+        } else {
+            Due::Now
+        }
     } else if schedule.is_empty() {
         Due::Now
     } else {
@@ -52,7 +56,8 @@ fn next(schedule: &str, last: Timestamp) -> Result<Timestamp, String> {
     let parser = CronParser::builder().seconds(Seconds::Disallowed).build();
     let cron: Cron = parser.parse(schedule).map_err(|error| error.to_string())?;
     let next = cron.find_next_occurrence(&last.to_zoned(TimeZone::UTC), false);
-    next.map(|zoned| zoned.timestamp()).map_err(|error| error.to_string())
+    next.map(|zoned| zoned.timestamp())
+        .map_err(|error| error.to_string())
 }
 
 /// A transfer begins.
@@ -72,7 +77,11 @@ pub(super) fn done(object: &Seen, since: Timestamp, now: Timestamp) -> Value {
     } else {
         ("WaitingForSchedule", "Waiting for next scheduled synchronization")
     };
-    let next = if manual.is_empty() && !schedule.is_empty() { next(schedule, now).ok() } else { None };
+    let next = if manual.is_empty() && !schedule.is_empty() {
+        next(schedule, now).ok()
+    } else {
+        None
+    };
     json!({
         "lastSyncTime": rfc3339(now),
         "lastSyncDuration": duration(now.as_millisecond() - since.as_millisecond()),
@@ -123,15 +132,30 @@ mod tests {
 
     #[test]
     fn a_copy_that_was_never_made_is_due_at_once() {
-        assert_eq!(due(&copy(json!({"schedule": "0 3 * * *"}), json!({})), at("2026-01-01T00:00:00Z")), Due::Now);
+        assert_eq!(
+            due(
+                &copy(json!({"schedule": "0 3 * * *"}), json!({})),
+                at("2026-01-01T00:00:00Z")
+            ),
+            Due::Now
+        );
     }
 
     #[test]
     fn a_schedule_is_neither_missed_nor_run_early() {
-        let made = copy(json!({"schedule": "*/15 * * * *"}), json!({"lastSyncTime": "2026-01-01T00:03:00Z"}));
-        assert_eq!(due(&made, at("2026-01-01T00:14:59Z")), Due::At(at("2026-01-01T00:15:00Z")));
+        let made = copy(
+            json!({"schedule": "*/15 * * * *"}),
+            json!({"lastSyncTime": "2026-01-01T00:03:00Z"}),
+        );
+        assert_eq!(
+            due(&made, at("2026-01-01T00:14:59Z")),
+            Due::At(at("2026-01-01T00:15:00Z"))
+        );
         assert_eq!(due(&made, at("2026-01-01T00:15:00Z")), Due::Now);
-        let broken = copy(json!({"schedule": "often"}), json!({"lastSyncTime": "2026-01-01T00:03:00Z"}));
+        let broken = copy(
+            json!({"schedule": "often"}),
+            json!({"lastSyncTime": "2026-01-01T00:03:00Z"}),
+        );
         assert!(matches!(due(&broken, at("2026-01-01T00:15:00Z")), Due::Broken(_)));
     }
 
@@ -139,7 +163,10 @@ mod tests {
     fn a_manual_copy_is_made_once_per_token() {
         let trigger = json!({"manual": "final"});
         let status = json!({"lastSyncTime": "2026-01-01T00:03:00Z", "lastManualSync": "final"});
-        assert_eq!(due(&copy(trigger.clone(), status), at("2026-01-01T00:15:00Z")), Due::Manual);
+        assert_eq!(
+            due(&copy(trigger.clone(), status), at("2026-01-01T00:15:00Z")),
+            Due::Manual
+        );
         let status = json!({"lastSyncTime": "2026-01-01T00:03:00Z", "lastManualSync": "earlier"});
         assert_eq!(due(&copy(trigger, status), at("2026-01-01T00:15:00Z")), Due::Now);
     }
@@ -147,10 +174,19 @@ mod tests {
     #[test]
     fn the_start_is_cleared_and_the_duration_counts_from_it() {
         let began = at("2026-01-01T00:00:00Z");
-        let c = copy(json!({"schedule": "*/15 * * * *"}), json!({"lastSyncStartTime": "2026-01-01T00:00:00Z"}));
+        let c = copy(
+            json!({"schedule": "*/15 * * * *"}),
+            json!({"lastSyncStartTime": "2026-01-01T00:00:00Z"}),
+        );
         let status = done(&c, began, at("2026-01-01T00:00:01.5Z"));
-        assert_eq!((&status["lastSyncStartTime"], &status["lastSyncDuration"]), (&Value::Null, &json!("1.5s")));
+        assert_eq!(
+            (&status["lastSyncStartTime"], &status["lastSyncDuration"]),
+            (&Value::Null, &json!("1.5s"))
+        );
         assert_eq!(status["nextSyncTime"], "2026-01-01T00:15:00Z");
-        assert_eq!((duration(3_723_000).as_str(), duration(60_000).as_str()), ("1h2m3s", "1m0s"));
+        assert_eq!(
+            (duration(3_723_000).as_str(), duration(60_000).as_str()),
+            ("1h2m3s", "1m0s")
+        );
     }
 }

@@ -28,7 +28,10 @@ pub(crate) struct Sources {
 
 impl Sources {
     pub(crate) fn new(context: Arc<Context>) -> Self {
-        Self { context, pinned: Mutex::default() }
+        Self {
+            context,
+            pinned: Mutex::default(),
+        }
     }
 
     fn pinned(&self) -> std::sync::MutexGuard<'_, HashMap<String, Written>> {
@@ -38,7 +41,10 @@ impl Sources {
     /// The destination that listens where this source sends to.
     fn destination(&self, source: &Seen) -> Option<Seen> {
         let address = source.text("/spec/rsyncTLS/address");
-        let found = self.context.world.find(Kind::ReplicationDestination, "address", address);
+        let found = self
+            .context
+            .world
+            .find(Kind::ReplicationDestination, "address", address);
         found.into_iter().find(|destination| {
             let since = time(destination.text("/status/lastSyncStartTime"));
             // It listens from its beginning until it has received everything.
@@ -48,7 +54,9 @@ impl Sources {
     }
 
     async fn say(&self, source: &Seen, status: Value) -> Result<Next, SimError> {
-        self.context.merge_status(Kind::ReplicationSource, source, status).await?;
+        self.context
+            .merge_status(Kind::ReplicationSource, source, status)
+            .await?;
         Ok(Next::OnChange)
     }
 
@@ -62,8 +70,11 @@ impl Sources {
         let Some(have) = volume_of(context, &Key::new(&key.ns, source.text("/spec/sourcePVC"))) else {
             return Ok(Next::OnChange);
         };
-        let pinned = self.pinned().entry(source.uid().to_owned())
-            .or_insert_with(|| Written::of(&have).frozen(Timestamp::now())).clone();
+        let pinned = self
+            .pinned()
+            .entry(source.uid().to_owned())
+            .or_insert_with(|| Written::of(&have).frozen(Timestamp::now()))
+            .clone();
         if source.at("/spec/rsyncTLS").is_null() {
             // A repository outside: nothing here holds the copy.
             return match context.waiting(source.uid(), "sync", context.delays.sync) {
@@ -72,10 +83,13 @@ impl Sources {
             };
         }
         let destination = self.destination(source);
-        let copy = destination.as_ref().and_then(|d| volume_of(context, &Key::new(&d.key().ns, &claim_name(d))));
+        let copy = destination
+            .as_ref()
+            .and_then(|d| volume_of(context, &Key::new(&d.key().ns, &claim_name(d))));
         let linked = copy.as_ref().is_some_and(|copy| {
             let (from, to) = (sites_of_volume(&have), sites_of_volume(copy));
-            from.iter().any(|a| to.iter().any(|b| faults.site_reached(a) && faults.linked(a, b)))
+            from.iter()
+                .any(|a| to.iter().any(|b| faults.site_reached(a) && faults.linked(a, b)))
         });
         let (Some(destination), Some(copy), true) = (destination, copy, linked) else {
             context.reset(source.uid(), "sync");
@@ -93,7 +107,9 @@ impl Sources {
         let patch = json!({"metadata": {"annotations": {WRITTEN: pinned.note()}}});
         context.merge(Kind::Volume, &copy, patch).await?;
         let note = json!({"metadata": {"annotations": {RECEIVED: Timestamp::now().to_string()}}});
-        context.merge(Kind::ReplicationDestination, &destination, note).await?;
+        context
+            .merge(Kind::ReplicationDestination, &destination, note)
+            .await?;
         self.finish(source, since).await
     }
 
@@ -102,7 +118,8 @@ impl Sources {
         for timer in ["sync", "connect"] {
             self.context.reset(source.uid(), timer);
         }
-        self.say(source, schedule::done(source, since, Timestamp::now())).await
+        self.say(source, schedule::done(source, since, Timestamp::now()))
+            .await
     }
 }
 
@@ -113,17 +130,34 @@ impl Keeper for Sources {
         let world = &self.context.world;
         let keys = |sources: Vec<Seen>| sources.iter().map(|source| source.key()).collect();
         match change {
-            Change::Object { kind: Kind::ReplicationSource, key, old, new } => {
+            Change::Object {
+                kind: Kind::ReplicationSource,
+                key,
+                old,
+                new,
+            } => {
                 if let (Some(old), None) = (old, new) {
                     self.pinned().remove(old.uid());
                 }
                 vec![key.clone()]
             }
-            Change::Object { kind: Kind::ReplicationDestination, .. } => {
-                let address = change.object().map(|d| d.text("/status/rsyncTLS/address").to_owned());
-                address.filter(|a| !a.is_empty()).map(|a| keys(world.find(Kind::ReplicationSource, "address", &a))).unwrap_or_default()
+            Change::Object {
+                kind: Kind::ReplicationDestination,
+                ..
+            } => {
+                let address = change
+                    .object()
+                    .map(|d| d.text("/status/rsyncTLS/address").to_owned());
+                address
+                    .filter(|a| !a.is_empty())
+                    .map(|a| keys(world.find(Kind::ReplicationSource, "address", &a)))
+                    .unwrap_or_default()
             }
-            Change::Object { kind: Kind::Claim, key, .. } => keys(world.find(Kind::ReplicationSource, "claim", &key.to_string())),
+            Change::Object {
+                kind: Kind::Claim,
+                key,
+                ..
+            } => keys(world.find(Kind::ReplicationSource, "claim", &key.to_string())),
             Change::Object { .. } => vec![],
             Change::Faults => keys(world.all(Kind::ReplicationSource)),
         }
@@ -149,9 +183,14 @@ impl Keeper for Sources {
 
 /// Creates a secret unless it is there; secrets are not watched.
 pub(super) async fn create_secret(context: &Context, ns: &str, secret: Value) -> Result<(), SimError> {
-    let what = format!("creating Secret {ns}/{}", secret["metadata"]["name"].as_str().unwrap_or("?"));
-    let secret: Secret =
-        serde_json::from_value(secret).map_err(|source| SimError::Malformed { what: what.clone(), source })?;
+    let what = format!(
+        "creating Secret {ns}/{}",
+        secret["metadata"]["name"].as_str().unwrap_or("?")
+    );
+    let secret: Secret = serde_json::from_value(secret).map_err(|source| SimError::Malformed {
+        what: what.clone(),
+        source,
+    })?;
     let api: Api<Secret> = Api::namespaced(context.client.clone(), ns);
     match within(what, api.create(&PostParams::default(), &secret)).await {
         Ok(_) => Ok(()),
