@@ -126,6 +126,11 @@ impl Pki {
         Ok(pki)
     }
 
+    /// Those that another process made in `dir`.
+    pub(crate) fn at(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
     /// Path of a file, as the parts want it on their command lines.
     pub(crate) fn path(&self, file: &str) -> String {
         self.dir.join(file).display().to_string()

@@ -93,7 +93,7 @@ impl LabState {
 
     /// Whether the daemon still is the process that wrote this.
     pub fn alive(&self) -> bool {
-        identity(self.daemon.pid).as_deref() == Some(self.daemon.identity.as_str())
+        self.daemon.is_alive()
     }
 
     /// Which of its processes are running now.

@@ -47,7 +47,7 @@ pub enum LabError {
         reason: String,
     },
     /// A part could not be started at all.
-    #[error("cannot start {part} ({}); delete the cache folder to have it built anew", program.display())]
+    #[error("cannot start {part} ({}); is it installed? parts of the lab are built by `raidc-lab parts`", program.display())]
     Start {
         /// Short name of the part.
         part: String,

@@ -7,10 +7,8 @@ use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt as _};
 use serde::{Deserialize, Serialize};
 
-use crate::daemon::LabState;
 use crate::error::LabError;
 use crate::fleet::FleetSpec;
-use crate::kubeconfig;
 
 /// Namespace of what belongs to the lab itself.
 pub const NAMESPACE: &str = "raidc-lab";
@@ -83,12 +81,6 @@ impl Faults {
             maps: Api::namespaced(client, NAMESPACE),
             fleet,
         }
-    }
-
-    /// For a lab that another process holds.
-    pub async fn of(lab: &LabState) -> Result<Self, LabError> {
-        let client = kubeconfig::client(kubeconfig::config(&lab.kubeconfig).await?)?;
-        Ok(Self::new(client, lab.fleet.clone()))
     }
 
     /// The faults that are on.

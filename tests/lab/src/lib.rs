@@ -3,9 +3,11 @@
 //! [`Lab::up`] starts etcd, the API server with its controllers and scheduler, KubeVirt's own virt-api and
 //! virt-controller and VolSync's own manager, built from their published modules. Dropping the [`Lab`] ends them all.
 
+mod access;
 pub mod audit;
 mod certs;
 mod control_plane;
+mod controllers;
 pub mod daemon;
 mod error;
 pub mod faults;
@@ -22,7 +24,9 @@ pub mod sim;
 mod supervisor;
 mod up;
 mod volsync;
+mod waiting;
 
+pub use access::Access;
 pub use audit::{AuditEntry, AuditFilter};
 pub use error::{LabError, chain};
 pub use faults::{FaultSet, Faults};

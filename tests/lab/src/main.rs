@@ -1,5 +1,7 @@
 //! The command line of the lab. Wiring only.
 
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -7,7 +9,7 @@ use std::time::Instant;
 use clap::{Parser, Subcommand, ValueEnum};
 use raidc_lab::daemon::{self, LabState};
 use raidc_lab::parts::Parts;
-use raidc_lab::{FaultSet, Faults, FleetSpec, LabError, LabOptions, Profile, chain};
+use raidc_lab::{Access, FaultSet, Faults, FleetSpec, LabError, LabOptions, Profile, chain};
 
 /// A real Kubernetes control plane on loopback, with KubeVirt's and VolSync's own controllers; only the hardware
 /// under it is simulated. Everything of a lab lies in .lab/NAME.
@@ -28,6 +30,14 @@ enum Verb {
     Status { name: Option<String> },
     /// Print the path of a lab's kubeconfig
     Kubeconfig { name: String },
+    /// Make a kubeconfig with a token of a service account, `namespace/name`, and print its path
+    Account { name: String, account: String },
+    /// Run a command that uses a lab and its tools, as in `exec demo kubectl get nodes`
+    Exec {
+        name: String,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<OsString>,
+    },
     /// Cut a site's power
     SiteOff { name: String, site: String },
     /// Give a site its power back
@@ -116,6 +126,19 @@ async fn act(verb: Verb) -> Result<(), LabError> {
             println!("{}", LabState::running(&name)?.kubeconfig.display());
             Ok(())
         }
+        Verb::Account { name, account } => {
+            let (namespace, account) = account.split_once('/').unwrap_or(("default", &account));
+            println!(
+                "{}",
+                access(&name)
+                    .await?
+                    .service_account_kubeconfig(namespace, account)
+                    .await?
+                    .display()
+            );
+            Ok(())
+        }
+        Verb::Exec { name, command } => exec(&access(&name).await?, &command),
         Verb::SiteOff { name, site } => faults(&name).await?.site_off(&site).await,
         Verb::SiteOn { name, site } => faults(&name).await?.site_on(&site).await,
         Verb::NodeOff { name, node } => faults(&name).await?.node_off(&node).await,
@@ -152,6 +175,22 @@ async fn up(wanted: Wanted) -> Result<(), LabError> {
     Ok(())
 }
 
+/// Becomes the command, so that its exit code and its terminal are its own.
+fn exec(access: &Access, command: &[OsString]) -> Result<(), LabError> {
+    let Some((program, arguments)) = command.split_first() else {
+        return Ok(());
+    };
+    let source = std::process::Command::new(program)
+        .args(arguments)
+        .envs(access.environment())
+        .exec();
+    Err(LabError::Start {
+        part: "the command".to_owned(),
+        program: program.into(),
+        source,
+    })
+}
+
 fn status(name: Option<&str>) -> Result<(), LabError> {
     let states = match name {
         Some(name) => vec![LabState::read(name)?.ok_or_else(|| LabError::Unknown(name.to_owned()))?],
@@ -183,5 +222,9 @@ fn status(name: Option<&str>) -> Result<(), LabError> {
 }
 
 async fn faults(name: &str) -> Result<Faults, LabError> {
-    Faults::of(&LabState::running(name)?).await
+    access(name).await?.faults()
+}
+
+async fn access(name: &str) -> Result<Access, LabError> {
+    Access::of(&LabState::running(name)?).await
 }

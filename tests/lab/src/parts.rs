@@ -1,6 +1,6 @@
 //! Where the real binaries and manifests are, and having them built when they are missing. Does I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -105,7 +105,7 @@ impl Parts {
         }
     }
 
-    fn read() -> Result<Self, LabError> {
+    pub(crate) fn read() -> Result<Self, LabError> {
         let path = cache().join("parts/current.json");
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -138,6 +138,15 @@ impl Parts {
     /// Path of a binary; a bare name (found on `PATH`) if the parts do not have it.
     pub fn bin(&self, name: &str) -> PathBuf {
         self.bin.get(name).cloned().unwrap_or_else(|| name.into())
+    }
+
+    /// The folders in which the binaries are.
+    pub(crate) fn folders(&self) -> BTreeSet<PathBuf> {
+        self.bin
+            .values()
+            .filter_map(|path| path.parent())
+            .map(Path::to_owned)
+            .collect()
     }
 
     /// A JSON file or a folder of YAML files.

@@ -23,6 +23,13 @@ pub struct Running {
     pub identity: String,
 }
 
+impl Running {
+    /// Whether this very process still runs.
+    pub fn is_alive(&self) -> bool {
+        identity(self.pid).as_deref() == Some(self.identity.as_str())
+    }
+}
+
 struct Watched {
     spec: Spec,
     process: Process,

@@ -1,38 +1,36 @@
 //! Bringing a lab up, phase by phase. Runs processes, writes files and talks to the API server.
 
 use std::fs::{File, OpenOptions};
-use std::future::Future;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
+use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use kube::api::{Api, ListParams};
 use serde_json::json;
 use tokio::sync::watch;
 
+use crate::access::Access;
 use crate::audit;
 use crate::certs::{Pki, write_private};
 use crate::control_plane::{ControlPlane, ControlPlanePorts};
+use crate::controllers::Controllers;
 use crate::error::{LabError, chain};
 use crate::faults::{self, FaultSet};
-use crate::fleet::Profile;
+use crate::fleet::{FleetSpec, Profile};
 use crate::kubeconfig::{self, Credential};
-use crate::lab::{Lab, Simulator, service_account_kubeconfig};
+use crate::lab::{Lab, Simulator};
 use crate::objects::{apply, established, from_json, read};
 use crate::options::LabOptions;
 use crate::parts::{Parts, cache};
 use crate::ports::Ports;
 use crate::sim::{self, SimConfig};
 use crate::supervisor::Supervisor;
+use crate::waiting::{PHASE, until};
 use crate::{kubevirt, volsync};
 
-/// A phase that takes longer has failed; a busy machine of two cores needs a tenth of it.
-const PHASE: Duration = Duration::from_secs(180);
-const POLL: Duration = Duration::from_millis(100);
 /// Namespaces that every lab has.
 const NAMESPACES: [&str; 6] = [
     kubevirt::NAMESPACE,
@@ -44,9 +42,11 @@ const NAMESPACES: [&str; 6] = [
 ];
 
 impl Lab {
-    /// Brings a lab up; seconds if the real parts are in the cache, minutes if they must be built first.
+    /// Brings a lab up; seconds if the real parts are in the cache, minutes if they must be built first. Its progress
+    /// goes to standard error.
     pub async fn up(options: LabOptions) -> Result<Self, LabError> {
-        Self::up_telling(options, |_| ()).await
+        let name = options.name.clone();
+        Self::up_telling(options, |line| eprintln!("{name}: {line}")).await
     }
 
     /// The same, telling each phase when it is done and the progress of a build.
@@ -62,7 +62,7 @@ impl Lab {
         create_private(&logs)?;
         create_private(&dir.join("run"))?;
         let pki = Pki::create(&dir.join("pki"))?;
-        let mut ports = Ports::new(&cache().join("ports"))?;
+        let mut taken = Ports::new(&cache().join("ports"))?;
         let supervisor = Supervisor::new(&logs);
         let mut guard = Guard(Some(supervisor.clone()));
         clock.done("certificates made");
@@ -71,27 +71,32 @@ impl Lab {
             parts: &parts,
             pki: &pki,
             dir: &dir,
-            ports: take_ports(&mut ports)?,
+            ports: take_ports(&mut taken)?,
         };
         let client = start_control_plane(&plane, &supervisor).await?;
         let config = kubeconfig::config(&dir.join("admin.kubeconfig")).await?;
+        let access = Access {
+            dir,
+            fleet: options.fleet.clone(),
+            parts,
+            pki,
+            config,
+        };
         clock.done("control plane ready");
 
-        install_crds(&client, &parts).await?;
+        install_crds(&client, &access.parts).await?;
         clock.done("CRDs served");
 
-        let up = Up {
-            client: &client,
-            parts: &parts,
-            pki: &pki,
-            dir: &dir,
-            supervisor: &supervisor,
-        };
         let full = options.profile == Profile::Full;
-        kubevirt::configure(&client, &parts, &pki, full).await?;
-        let simulator = start_simulator(&options, &config, &supervisor)?;
+        kubevirt::configure(&client, &access.parts, &access.pki, full).await?;
+        let simulator = start_simulator(&options, &access.config, &supervisor)?;
         if full {
-            up.controllers(plane.ports.api, &mut ports).await?;
+            let controllers = Controllers {
+                access: &access,
+                client: &client,
+                supervisor: &supervisor,
+            };
+            controllers.start(&mut taken).await?;
         }
         clock.done(if full {
             "KubeVirt and VolSync ready"
@@ -99,55 +104,52 @@ impl Lab {
             "KubeVirt configured"
         });
 
-        let phases = clock.phases;
-        let api_port = plane.ports.api;
-        let lab = Self {
-            name: options.name,
-            dir,
-            keep: options.keep,
-            fleet: options.fleet,
-            parts,
-            pki,
-            api_port,
-            config,
+        nodes_ready(&client, &options.fleet, || {
+            supervisor.check()?;
+            simulator.check()
+        })
+        .await?;
+        clock.done("hosts ready");
+
+        guard.0 = None;
+        let (name, keep, phases) = (options.name, options.keep, clock.phases);
+        Ok(Self {
+            name,
+            keep,
+            access,
             supervisor,
             simulator,
             phases,
-            _ports: ports,
+            _ports: taken,
             _lock: lock,
-        };
-        // From here on the lab's own drop ends the processes.
-        guard.0 = None;
-        lab.nodes_ready().await?;
-        lab.check()?;
-        Ok(lab)
-    }
-
-    /// Waits until every host of the fleet is a ready node.
-    async fn nodes_ready(&self) -> Result<(), LabError> {
-        let nodes: Api<k8s_openapi::api::core::v1::Node> = Api::all(self.client()?);
-        let wanted = self.fleet.hosts();
-        until(
-            "all hosts as ready nodes",
-            || self.check(),
-            || async {
-                let list = nodes
-                    .list(&ListParams::default())
-                    .await
-                    .map_err(|error| chain(&error))?;
-                let ready = list.items.iter().filter(|node| is_ready(node)).count() as u64;
-                if ready >= wanted {
-                    Ok(())
-                } else {
-                    Err(format!("{ready} of {wanted}"))
-                }
-            },
-        )
-        .await
+        })
     }
 }
 
-fn is_ready(node: &k8s_openapi::api::core::v1::Node) -> bool {
+/// Waits until every host of the fleet is a ready node.
+async fn nodes_ready(
+    client: &Client,
+    fleet: &FleetSpec,
+    check: impl Fn() -> Result<(), LabError>,
+) -> Result<(), LabError> {
+    let nodes: Api<Node> = Api::all(client.clone());
+    let wanted = fleet.hosts();
+    until("all hosts as ready nodes", check, || async {
+        let list = nodes
+            .list(&ListParams::default())
+            .await
+            .map_err(|error| chain(&error))?;
+        let ready = list.items.iter().filter(|node| is_ready(node)).count() as u64;
+        if ready >= wanted {
+            Ok(())
+        } else {
+            Err(format!("{ready} of {wanted}"))
+        }
+    })
+    .await
+}
+
+fn is_ready(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
     conditions.is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"))
 }
@@ -333,140 +335,4 @@ fn start_simulator(
         cancel,
         error,
     })
-}
-
-/// What the phases after the control plane share.
-struct Up<'a> {
-    client: &'a Client,
-    parts: &'a Parts,
-    pki: &'a Pki,
-    dir: &'a Path,
-    supervisor: &'a Supervisor,
-}
-
-impl Up<'_> {
-    async fn account(&self, api_port: u16, namespace: &str, name: &str) -> Result<PathBuf, LabError> {
-        service_account_kubeconfig(self.client, self.dir, self.pki, api_port, namespace, name).await
-    }
-
-    /// Starts the real controllers side by side and waits for all of them.
-    async fn controllers(&self, api_port: u16, ports: &mut Ports) -> Result<(), LabError> {
-        volsync::configure(self.client, self.parts).await?;
-        let api = self
-            .account(api_port, kubevirt::NAMESPACE, kubevirt::API_ACCOUNT)
-            .await?;
-        let controller = self
-            .account(api_port, kubevirt::NAMESPACE, kubevirt::CONTROLLER_ACCOUNT)
-            .await?;
-        let manager = self
-            .account(api_port, volsync::NAMESPACE, volsync::ACCOUNT)
-            .await?;
-        let (api_at, controller_at, manager_at) = (ports.take()?, ports.take()?, ports.take()?);
-        self.supervisor
-            .start(kubevirt::virt_api(self.parts, self.pki, &api, api_at))?;
-        self.supervisor.start(kubevirt::virt_controller(
-            self.parts,
-            self.pki,
-            &controller,
-            controller_at,
-        ))?;
-        self.supervisor
-            .start(volsync::manager(self.parts, &manager, manager_at))?;
-        self.listening("virt-api", api_at).await?;
-        kubevirt::connect(self.client, self.parts, self.pki, api_at).await?;
-        self.aggregated().await?;
-        self.listening("virt-controller", controller_at).await?;
-        self.leading("virt-controller").await?;
-        self.listening("volsync", manager_at).await
-    }
-
-    async fn listening(&self, part: &str, port: u16) -> Result<(), LabError> {
-        until(
-            &format!("{part} on port {port}"),
-            || self.supervisor.check_part(part),
-            || async {
-                let open = tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
-                open.map(drop).map_err(|error| error.to_string())
-            },
-        )
-        .await
-    }
-
-    /// Waits until the API server has reached virt-api's own APIs.
-    async fn aggregated(&self) -> Result<(), LabError> {
-        let services: Api<APIService> = Api::all(self.client.clone());
-        until(
-            "virt-api behind the API server",
-            || self.supervisor.check(),
-            || async {
-                let list = services
-                    .list(&ListParams::default())
-                    .await
-                    .map_err(|error| chain(&error))?;
-                let kubevirts = list.items.iter().filter(|service| {
-                    let spec = service.spec.as_ref();
-                    spec.and_then(|spec| spec.service.as_ref()).is_some()
-                });
-                for service in kubevirts {
-                    let conditions = service
-                        .status
-                        .as_ref()
-                        .and_then(|status| status.conditions.as_ref());
-                    let available =
-                        conditions.and_then(|all| all.iter().find(|one| one.type_ == "Available"));
-                    match available {
-                        Some(one) if one.status == "True" => {}
-                        Some(one) => return Err(one.message.clone().unwrap_or_default()),
-                        None => return Err("not yet tried".to_owned()),
-                    }
-                }
-                Ok(())
-            },
-        )
-        .await
-    }
-
-    /// Waits until a controller holds its lease, after which it has started its caches.
-    async fn leading(&self, lease: &str) -> Result<(), LabError> {
-        let leases: Api<Lease> = Api::namespaced(self.client.clone(), kubevirt::NAMESPACE);
-        until(
-            &format!("{lease} being the leader"),
-            || self.supervisor.check_part(lease),
-            || async {
-                let lease = leases.get_opt(lease).await.map_err(|error| chain(&error))?;
-                let holder = lease
-                    .and_then(|lease| lease.spec)
-                    .and_then(|spec| spec.holder_identity);
-                holder
-                    .filter(|holder| !holder.is_empty())
-                    .map(drop)
-                    .ok_or_else(|| "no holder".to_owned())
-            },
-        )
-        .await
-    }
-}
-
-/// Polls until `look` is well, `check` fails or the phase's time is over.
-async fn until<F: Future<Output = Result<(), String>>>(
-    what: &str,
-    check: impl Fn() -> Result<(), LabError>,
-    look: impl Fn() -> F,
-) -> Result<(), LabError> {
-    let started = Instant::now();
-    loop {
-        let last = match look().await {
-            Ok(()) => return Ok(()),
-            Err(last) => last,
-        };
-        check()?;
-        if started.elapsed() > PHASE {
-            return Err(LabError::Late {
-                what: what.to_owned(),
-                after: PHASE,
-                last,
-            });
-        }
-        tokio::time::sleep(POLL).await;
-    }
 }
