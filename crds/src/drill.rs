@@ -28,7 +28,6 @@ use serde::Serialize;
     validation = Rule::new("self.metadata.name.size() <= 63").message("the name of a Drill has at most 63 characters")
 )]
 #[x_kube(validation = Rule::new("self == oldSelf").message("a Drill cannot be changed; make a new one"))]
-#[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct DrillSpec {
     /// lose says what is lost in the rehearsal: exactly one of site or rack.

@@ -32,7 +32,6 @@ use serde::Serialize;
 #[x_kube(validation = Rule::new("self == oldSelf").message("a Failover cannot be changed; make a new one"))]
 #[x_kube(validation = Rule::new("self.mode != 'Planned' || !has(self.acceptLoss)").message("a planned failover never loses data; leave acceptLoss out"))]
 #[x_kube(validation = Rule::new("!has(self.to) || !has(self.from.site) || self.to != self.from.site").message("to is another site than from"))]
-#[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct FailoverSpec {
     /// mode: Planned stops, copies the last changes and starts elsewhere, and loses nothing; Unplanned starts from the copies after a loss.

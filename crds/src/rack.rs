@@ -32,7 +32,6 @@ use serde::Serialize;
 )]
 #[x_kube(validation = Rule::new("!has(self.hosts) || self.hosts.all(h, !has(h.lowestUnit) || h.lowestUnit + h.units - 1 <= self.units)").message("a host stands above the top of the rack: lowestUnit plus units minus one is at most the rack's units"))]
 #[x_kube(validation = Rule::new("!has(self.occupied) || self.occupied.all(o, o.lowestUnit + o.units - 1 <= self.units)").message("occupied units lie above the top of the rack: lowestUnit plus units minus one is at most the rack's units"))]
-#[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct RackSpec {
     /// site is the Site that the rack stands in. It cannot be changed: a rack that moves is a new Rack.

@@ -37,7 +37,6 @@ use serde::Serialize;
 #[x_kube(validation = Rule::new("!has(self.mode) || self.mode != 'Sync' || has(self.sync)").message("a synchronous policy needs sync.storageClasses: which StorageClass spans which sites"))]
 #[x_kube(validation = Rule::new("!has(self.sync) || (has(self.mode) && self.mode == 'Sync')").message("sync is for synchronous policies; leave it out or say mode: Sync"))]
 #[x_kube(validation = Rule::new("!has(self.sync) || self.sync.storageClasses.all(c, c.sites.size() >= self.copies)").message("a StorageClass that spans sites names at least as many sites as the policy has copies"))]
-#[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct ReplicationPolicySpec {
     /// copies of every disk, the original included. 1 means no protection against the loss of a site.
@@ -68,7 +67,7 @@ pub struct ReplicationPolicySpec {
     pub drill: Option<DrillRule>,
 }
 
-/// How changes reach the copies.
+/// mode: Async sends changes every so often (see rpo); Sync writes to every copy at once, on storage that spans sites.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplicationMode {
     /// Every so often.

@@ -30,10 +30,9 @@ use serde::Serialize;
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
     validation = Rule::new("self.metadata.name.size() <= 50").message("the name of a Tenant has at most 50 characters"),
     validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("the name of a Tenant is lower-case letters, digits and '-'"),
-    validation = Rule::new("(has(self.spec.namespace) ? self.spec.namespace : self.metadata.name) != 'default' && !(has(self.spec.namespace) ? self.spec.namespace : self.metadata.name).startsWith('kube-')").message("a Tenant cannot have one of Kubernetes' own namespaces; say another in spec.namespace"),
-    validation = Rule::new("has(self.spec.namespace) == has(oldSelf.spec.namespace)").message("the namespace of a Tenant cannot be added or removed later; make a new Tenant")
+    validation = Rule::new("(has(self.spec.__namespace__) ? self.spec.__namespace__ : self.metadata.name) != 'default' && !(has(self.spec.__namespace__) ? self.spec.__namespace__ : self.metadata.name).startsWith('kube-')").message("a Tenant cannot have one of Kubernetes' own namespaces; say another in spec.namespace"),
+    validation = Rule::new("has(self.spec.__namespace__) == has(oldSelf.spec.__namespace__)").message("the namespace of a Tenant cannot be added or removed later; make a new Tenant")
 )]
-#[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct TenantSpec {
     /// displayName is the name that people read, such as "Kuldīga municipality".
@@ -184,7 +183,7 @@ pub struct QuotaUsage {
 pub struct UsedLimit {
     /// used now.
     pub used: i64,
-    /// limit; absent when there is none.
+    /// limit: absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
 }

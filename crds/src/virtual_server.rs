@@ -39,7 +39,6 @@ use serde::Serialize;
 )]
 #[x_kube(validation = Rule::new("has(self.size) != has(self.resources)").message("say either size or resources, not both"))]
 #[x_kube(validation = Rule::new("!has(oldSelf.disks) || oldSelf.disks.all(o, has(self.disks) && self.disks.exists(d, d.name == o.name))").message("a disk cannot be taken off the list: its data would be forgotten; delete the server or keep the disk"))]
-#[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct VirtualServerSpec {
     /// size is one of the catalogue's sizes, such as m-4 (kubectl get virtualmachineclusterinstancetypes). Say size or resources.
@@ -275,6 +274,7 @@ pub struct VirtualServerStatus {
     /// addresses of the server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(max = 64)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub addresses: Vec<String>,
     /// policy that protects the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
