@@ -90,7 +90,7 @@ pub async fn up(mut phases: Phases) -> Result<(), Error> {
     let view = recount::View::read(&cluster).await?;
     tables::print(&view)?;
     let proof = certificate::verify(&cluster).await?;
-    recount::compare(&view, &proof.fleet)?;
+    recount::compare(&view)?;
     println!(
         "\nCertificate: {} single losses checked by the independent checker against what is in the cluster: every protected\n\
          server has a place in each of them. Rack table: equal to a recount from the cluster's objects.",

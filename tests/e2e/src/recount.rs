@@ -174,3 +174,26 @@ fn committed(view: &View, rack: &Rack) -> i64 {
     let others: i64 = rack.spec.occupied.iter().map(|o| o.watts).sum();
     i64::try_from((milliwatts + 999) / 1000).unwrap_or(i64::MAX) + devices + others
 }
+
+/// Compares the racks' status with the recount.
+///
+/// # Errors
+/// With the first rack that differs.
+pub fn compare(view: &View) -> Result<(), Error> {
+    let counted = racks(view);
+    for rack in &view.racks {
+        let name = rack.name_any();
+        let Some(power) = rack.status.as_ref().and_then(|s| s.power.clone()) else {
+            return Err(Error::Wrong(format!("rack {name} says nothing about its watts")));
+        };
+        let said = Recount { capacity: power.capacity_watts, committed: power.committed_watts };
+        if counted.get(&name) != Some(&said) {
+            return Err(Error::Wrong(format!("rack {name} says {said:?}, a recount gives {:?}", counted.get(&name))));
+        }
+        let headroom = power.capacity_watts - power.committed_watts - power.reserved_watts;
+        if headroom != power.headroom_watts {
+            return Err(Error::Wrong(format!("rack {name}: headroom {} is not {headroom}", power.headroom_watts)));
+        }
+    }
+    Ok(())
+}

@@ -235,7 +235,7 @@ fn node_claimed_by_two_racks_is_never_used_and_both_say_so() {
                 "{{apiVersion: raidc.dev/v1alpha1, kind: Rack, metadata: {{name: {name}}}, spec: {{site: liepaja, feeds: [{{name: a, volts: 230, amps: 16}}], hosts: [{nodes}]}}}}"
             )
         };
-        let node = "{node: liepaja-r1-h04, units: 1}";
+        let node = "{node: liepaja-r1-h4, units: 1}";
         apply(cluster, &claim("claims-one", node)).await;
         apply(cluster, &claim("claims-two", node)).await;
         let sites: Api<Site> = Api::all(cluster.client());
@@ -243,7 +243,7 @@ fn node_claimed_by_two_racks_is_never_used_and_both_say_so() {
         servers::eventually("the site names the node", SOON, || async {
             let site = sites.get("liepaja").await.map_err(|e| e.to_string())?;
             let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
-            if named.iter().any(|n| n.name == "liepaja-r1-h04" && n.reason == "ClaimedByTwoRacks") {
+            if named.iter().any(|n| n.name == "liepaja-r1-h4" && n.reason == "ClaimedByTwoRacks") {
                 Ok(())
             } else {
                 Err(format!("{named:?}"))
@@ -256,7 +256,7 @@ fn node_claimed_by_two_racks_is_never_used_and_both_say_so() {
                 let rack = racks.get(name).await.map_err(|e| e.to_string())?;
                 let conditions = rack.status.map(|s| s.conditions).unwrap_or_default();
                 match find(&conditions, READY) {
-                    Some(c) if c.status == "False" && c.message.contains("liepaja-r1-h04") => Ok(()),
+                    Some(c) if c.status == "False" && c.message.contains("liepaja-r1-h4") => Ok(()),
                     other => Err(format!("{other:?}")),
                 }
             })
@@ -267,7 +267,7 @@ fn node_claimed_by_two_racks_is_never_used_and_both_say_so() {
         servers::eventually("the node is used again", SOON, || async {
             let site = sites.get("liepaja").await.map_err(|e| e.to_string())?;
             let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
-            if named.iter().any(|n| n.name == "liepaja-r1-h04") { Err(format!("{named:?}")) } else { Ok(()) }
+            if named.iter().any(|n| n.name == "liepaja-r1-h4") { Err(format!("{named:?}")) } else { Ok(()) }
         })
         .await
         .unwrap();
@@ -277,22 +277,22 @@ fn node_claimed_by_two_racks_is_never_used_and_both_say_so() {
 #[test]
 fn node_without_a_rack_label_is_never_used_and_its_site_says_so() {
     run(|cluster| async {
-        cluster.kubectl(&["label", "node", "talsi-r2-h04", "raidc.dev/rack-was=talsi-r2", "raidc.dev/rack-"]).await.unwrap();
+        cluster.kubectl(&["label", "node", "talsi-r2-h4", "raidc.dev/rack-was=talsi-r2", "raidc.dev/rack-"]).await.unwrap();
         let sites: Api<Site> = Api::all(cluster.client());
         let named = servers::eventually("the site names the node", SOON, || async {
             let site = sites.get("talsi").await.map_err(|e| e.to_string())?;
             let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
-            named.iter().find(|n| n.name == "talsi-r2-h04").cloned().ok_or_else(|| format!("{named:?}"))
+            named.iter().find(|n| n.name == "talsi-r2-h4").cloned().ok_or_else(|| format!("{named:?}"))
         })
         .await
         .unwrap();
         assert_eq!(named.reason, "NoRackLabel");
         tells(&named.message, &["raidc.dev/rack"]);
-        cluster.kubectl(&["label", "node", "talsi-r2-h04", "raidc.dev/rack=talsi-r2", "raidc.dev/rack-was-"]).await.unwrap();
+        cluster.kubectl(&["label", "node", "talsi-r2-h4", "raidc.dev/rack=talsi-r2", "raidc.dev/rack-was-"]).await.unwrap();
         servers::eventually("the node is used again", SOON, || async {
             let site = sites.get("talsi").await.map_err(|e| e.to_string())?;
             let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
-            if named.iter().any(|n| n.name == "talsi-r2-h04") { Err(format!("{named:?}")) } else { Ok(()) }
+            if named.iter().any(|n| n.name == "talsi-r2-h4") { Err(format!("{named:?}")) } else { Ok(()) }
         })
         .await
         .unwrap();
