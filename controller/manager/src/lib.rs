@@ -1,2 +1,15 @@
-//! Placeholder until the first slice lands.
+//! The operator: look (`inventory`), decide (`placement`, by raidc-planner), act (`executors`), tell (`reconcile`).
+//!
+//! May import: raidc-crds and raidc-planner. Read [`placement`] first: it is the one loop that decides; the reconcilers
+//! carry its decisions out. `runtime` knows how to write, wait, count and stop; `foreign` holds the few fields of other
+//! projects' objects that we set or read.
+
 pub mod executors;
+pub mod foreign;
+pub mod inventory;
+pub mod placement;
+pub mod reconcile;
+pub mod runtime;
+
+pub use runtime::context::{Ctx, Decision};
+pub use runtime::error::{Class, Error};

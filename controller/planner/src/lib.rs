@@ -6,20 +6,43 @@
 //! Read [`plan()`] first, then `fleet.rs` (what the planner may look at) and `plan.rs` (what it answers).
 //! [`check`] verifies a plan and shares no code with the planner; it knows only the vocabulary.
 
+mod admit;
+mod adopt;
+mod apart;
+mod colocate;
+mod copies;
+mod digest;
+mod draw;
+mod engine;
+mod explain;
 mod fault;
+mod fits;
 mod fleet;
 mod ids;
+mod loss;
+mod mend;
 mod outcome;
+mod place;
 mod plan;
+mod protect;
+mod quota;
 mod reason;
+mod report;
 mod scenario;
+mod score;
+mod state;
+mod summary;
+mod why;
+mod world;
 
+pub use explain::explain;
 pub use fault::{Fault, Rule};
 pub use fleet::{
     Apart, ApartBy, Colocation, ColocationSpread, Device, DevicePosition, Feed, Fleet, Host, HostUse,
     Placement, Quota, Rack, Server, Site, Spread, State, Tenant, UnitRange,
 };
 pub use ids::{ColocationId, DemandId, HostName, RackName, RiskName, ServerId, SiteName, TenantName};
+pub use loss::simulate_loss;
 pub use outcome::{Explanation, LossOutcome, RackAfter, SiteView, Start};
 pub use plan::{
     DevicePlace, Excess, ExcessOf, Move, MoveKind, MoveReason, PairLoad, Plan, PlanOptions, Problem,
@@ -28,16 +51,12 @@ pub use plan::{
 pub use reason::{Considered, QuotaResource, Resource, Waiting, WaitingOn};
 pub use scenario::{Scenario, ScenarioParseError};
 
-/// Decides where everything goes.
-pub fn plan(fleet: &Fleet, _options: &PlanOptions) -> Plan {
-    let waits = |id: DemandId| (id, Waiting::on(WaitingOn::UnknownInventory { hosts: 0 }));
-    let servers = fleet.servers.keys().map(|id| waits(DemandId::Server(id.clone())));
-    let colocations = fleet
-        .colocations
-        .keys()
-        .map(|id| waits(DemandId::Colocation(id.clone())));
-    Plan {
-        waiting: servers.chain(colocations).collect(),
-        ..Plan::default()
-    }
+/// Decides where everything goes: keeps what stands, mends what does not, protects, and admits who waits in turn.
+///
+/// Total: a malformed fleet gives a plan that sets aside what cannot be used (`Plan::problems`), never a panic.
+/// Deterministic: equal fleets give equal plans. Planning again after [`Plan::feed_back`] changes nothing.
+pub fn plan(fleet: &Fleet, options: &PlanOptions) -> Plan {
+    let world = world::build(fleet);
+    let mut engine = engine::run(&world, options);
+    report::report(&mut engine)
 }

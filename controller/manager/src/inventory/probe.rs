@@ -1,0 +1,1 @@
+//! Whether the kinds of other projects are served. I/O.

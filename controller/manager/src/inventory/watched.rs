@@ -1,0 +1,328 @@
+//! One kind, watched: its store, its changes, and those objects of it that cannot be read. I/O: lists and watches.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::store::Writer as StoreWriter;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, ResourceExt};
+use tokio::sync::{broadcast, watch};
+
+use crate::runtime::metrics::Metrics;
+use crate::runtime::writer::Object;
+
+/// Changes that a slow listener may lag behind before it is told to look at everything instead.
+const CHANGES_KEPT: usize = 4096;
+/// Objects per page of a list: few calls, and each small enough for the API server.
+const PAGE: u32 = 500;
+
+/// What happened to the objects of a kind.
+#[derive(Debug)]
+pub enum Change<K> {
+    /// Was made or has changed.
+    Set(Arc<K>),
+    /// Is gone; this is how it last looked.
+    Gone(Arc<K>),
+    /// Look at everything: the list was read anew, or changes were missed.
+    All,
+}
+
+impl<K> Clone for Change<K> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Set(object) => Self::Set(Arc::clone(object)),
+            Self::Gone(object) => Self::Gone(Arc::clone(object)),
+            Self::All => Self::All,
+        }
+    }
+}
+
+/// An object that does not match its schema.
+#[derive(Clone, Debug)]
+pub struct Malformed {
+    /// Its metadata.
+    pub metadata: ObjectMeta,
+    /// What is wrong.
+    pub error: String,
+}
+
+type Broken = BTreeMap<(String, String), Malformed>;
+
+/// One kind, watched. Clones share one store.
+#[derive(Clone)]
+pub struct Watched<K: Object> {
+    store: Store<K>,
+    writer: Arc<Mutex<Option<StoreWriter<K>>>>,
+    changes: broadcast::Sender<Change<K>>,
+    synced: Arc<AtomicBool>,
+    broken: Arc<Mutex<Broken>>,
+    broken_changes: watch::Sender<u64>,
+}
+
+impl<K: Object> Default for Watched<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: Object> Watched<K> {
+    /// An empty store that nobody fills yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let writer = StoreWriter::<K>::new(());
+        Self {
+            store: writer.as_reader(),
+            writer: Arc::new(Mutex::new(Some(writer))),
+            changes: broadcast::Sender::new(CHANGES_KEPT),
+            synced: Arc::default(),
+            broken: Arc::default(),
+            broken_changes: watch::Sender::new(0),
+        }
+    }
+
+    /// A store that holds `objects` and counts as synced: for tests of what reads stores.
+    #[must_use]
+    pub fn holding(objects: impl IntoIterator<Item = K>) -> Self {
+        let watched = Self::new();
+        let taken = watched
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(mut writer) = taken {
+            writer.apply_watcher_event(&watcher::Event::Init);
+            for object in objects {
+                writer.apply_watcher_event(&watcher::Event::InitApply(object));
+            }
+            writer.apply_watcher_event(&watcher::Event::InitDone);
+        }
+        watched.synced.store(true, Ordering::Release);
+        watched
+    }
+
+    /// The reflector's store, for a kube `Controller`.
+    #[must_use]
+    pub fn store(&self) -> Store<K> {
+        self.store.clone()
+    }
+
+    /// A namespaced object.
+    #[must_use]
+    pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+        self.store.get(&ObjectRef::new(name).within(namespace))
+    }
+
+    /// A cluster-wide object.
+    #[must_use]
+    pub fn get_cluster(&self, name: &str) -> Option<Arc<K>> {
+        self.store.get(&ObjectRef::new(name))
+    }
+
+    /// Every object, sorted by namespace and name, so that nothing depends on the order of a hash map.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<K>> {
+        let mut all = self.store.state();
+        all.sort_by_cached_key(|object| (object.namespace(), object.name_any()));
+        all
+    }
+
+    /// Every object of a namespace, sorted by name.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
+        let mut some = self
+            .store
+            .state_filter(|object| object.meta().namespace.as_deref() == Some(namespace));
+        some.sort_by_cached_key(|object| object.name_any());
+        some
+    }
+
+    /// Whether the first list has been read to its end.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.synced.load(Ordering::Acquire)
+    }
+
+    /// Objects that do not match their schema, sorted by namespace and name.
+    #[must_use]
+    pub fn malformed(&self) -> Vec<Malformed> {
+        self.broken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    /// Changes with the set of malformed objects.
+    #[must_use]
+    pub fn malformed_changes(&self) -> watch::Receiver<u64> {
+        self.broken_changes.subscribe()
+    }
+
+    /// Every change from now on. A listener that is too slow gets [`Change::All`].
+    pub fn changes(&self) -> BoxStream<'static, Change<K>> {
+        let receiver = self.changes.subscribe();
+        stream::unfold(receiver, |mut receiver| async move {
+            match receiver.recv().await {
+                Ok(change) => Some((change, receiver)),
+                Err(broadcast::error::RecvError::Lagged(_)) => Some((Change::All, receiver)),
+                Err(broadcast::error::RecvError::Closed) => None,
+            }
+        })
+        .boxed()
+    }
+
+    /// Fills the store for ever. `trim` drops what nobody reads; `bump` counts up with each change.
+    /// Does nothing when the store is being filled already.
+    pub async fn fill(
+        self,
+        client: Client,
+        config: watcher::Config,
+        trim: fn(&mut K),
+        bump: Option<watch::Sender<u64>>,
+        metrics: Arc<Metrics>,
+    ) {
+        let taken = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(writer) = taken else { return };
+        let api = Api::<DeserializeGuard<K>>::all(client);
+        let events = watcher(api, config.page_size(PAGE)).default_backoff();
+        self.follow(writer, events, trim, bump, &metrics).await;
+    }
+
+    async fn follow(
+        &self,
+        mut writer: StoreWriter<K>,
+        events: impl Stream<Item = watcher::Result<watcher::Event<DeserializeGuard<K>>>>,
+        trim: fn(&mut K),
+        bump: Option<watch::Sender<u64>>,
+        metrics: &Metrics,
+    ) {
+        let kind = K::kind(&()).into_owned();
+        let mut events = std::pin::pin!(events);
+        // Malformed objects of a list that is being read; they replace the known ones when it ends, like the store's.
+        let mut listed = Broken::new();
+        while let Some(event) = events.next().await {
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    metrics.watch_failed(&kind);
+                    tracing::warn!(kind, %error, "a watch failed and is tried again");
+                    continue;
+                }
+            };
+            self.take(&mut writer, &mut listed, event, trim);
+            if self.is_synced() {
+                let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner).len();
+                metrics.stored(&kind, self.store.len(), broken);
+                if let Some(bump) = &bump {
+                    bump.send_modify(|n| *n = n.wrapping_add(1));
+                }
+            }
+        }
+    }
+
+    fn take(
+        &self,
+        writer: &mut StoreWriter<K>,
+        listed: &mut Broken,
+        event: watcher::Event<DeserializeGuard<K>>,
+        trim: fn(&mut K),
+    ) {
+        use watcher::Event;
+        match event {
+            Event::Apply(DeserializeGuard(Ok(mut object))) => {
+                clean(&mut object, trim);
+                self.mend(object.meta());
+                let change = Change::Set(Arc::new(object.clone()));
+                writer.apply_watcher_event(&Event::Apply(object));
+                self.tell(change);
+            }
+            Event::Apply(DeserializeGuard(Err(invalid))) => {
+                let known = self.store.find(|object| same(object.meta(), &invalid.metadata));
+                if let Some(known) = known {
+                    writer.apply_watcher_event(&Event::Delete(K::clone(&known)));
+                    self.tell(Change::Gone(known));
+                }
+                let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+                broken.insert(key(&invalid.metadata), malformed(invalid));
+                drop(broken);
+                self.broken_changes.send_modify(|n| *n = n.wrapping_add(1));
+            }
+            Event::Delete(guard) => {
+                let metadata = match &guard.0 {
+                    Ok(object) => object.meta().clone(),
+                    Err(invalid) => invalid.metadata.clone(),
+                };
+                self.mend(&metadata);
+                let known = self.store.find(|object| same(object.meta(), &metadata));
+                if let Some(known) = known {
+                    writer.apply_watcher_event(&Event::Delete(K::clone(&known)));
+                    // The last state that the server sent says more than the one that we knew.
+                    let last = guard.0.map_or(known, Arc::new);
+                    self.tell(Change::Gone(last));
+                }
+            }
+            Event::Init => {
+                listed.clear();
+                writer.apply_watcher_event(&Event::Init);
+            }
+            Event::InitApply(DeserializeGuard(Ok(mut object))) => {
+                clean(&mut object, trim);
+                writer.apply_watcher_event(&Event::InitApply(object));
+            }
+            Event::InitApply(DeserializeGuard(Err(invalid))) => {
+                listed.insert(key(&invalid.metadata), malformed(invalid));
+            }
+            Event::InitDone => {
+                writer.apply_watcher_event(&Event::InitDone);
+                *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = std::mem::take(listed);
+                self.broken_changes.send_modify(|n| *n = n.wrapping_add(1));
+                self.synced.store(true, Ordering::Release);
+                self.tell(Change::All);
+            }
+        }
+    }
+
+    /// An object can be read again, or is gone.
+    fn mend(&self, metadata: &ObjectMeta) {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        if broken.remove(&key(metadata)).is_some() {
+            drop(broken);
+            self.broken_changes.send_modify(|n| *n = n.wrapping_add(1));
+        }
+    }
+
+    fn tell(&self, change: Change<K>) {
+        // An error means that nobody listens, which is how it is on a replica that does not lead.
+        let _nobody = self.changes.send(change);
+    }
+}
+
+fn clean<K: Object>(object: &mut K, trim: fn(&mut K)) {
+    object.managed_fields_mut().clear();
+    trim(object);
+}
+
+fn malformed(invalid: kube::core::error_boundary::InvalidObject) -> Malformed {
+    Malformed {
+        metadata: invalid.metadata,
+        error: invalid.error,
+    }
+}
+
+fn key(metadata: &ObjectMeta) -> (String, String) {
+    (
+        metadata.namespace.clone().unwrap_or_default(),
+        metadata.name.clone().unwrap_or_default(),
+    )
+}
+
+fn same(a: &ObjectMeta, b: &ObjectMeta) -> bool {
+    a.name == b.name && a.namespace == b.namespace
+}

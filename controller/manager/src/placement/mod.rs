@@ -1,0 +1,1 @@
+//! The one loop that decides where everything goes. I/O: reads stores, writes decisions.

@@ -1,0 +1,76 @@
+//! The flags of `raidc-controller`. No I/O.
+
+use std::net::SocketAddr;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// The RAIDC operator. It finds its cluster like kubectl does (KUBECONFIG), or by its service account.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "raidc-controller", version, about)]
+pub struct Cli {
+    /// What to do; without a command the operator runs.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Flags of the operator.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What else the binary can do.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Command {
+    /// Print the CustomResourceDefinitions as YAML and end.
+    Crds,
+}
+
+/// Flags of the operator.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Config {
+    /// Namespace that the operator runs in: its lease and the events about cluster-wide things are there.
+    #[arg(long, env = "RAIDC_NAMESPACE", default_value = "raidc-system")]
+    pub namespace: String,
+    /// Name of the Lease that makes one replica the leader.
+    #[arg(long, env = "RAIDC_LEASE_NAME", default_value = "raidc-controller")]
+    pub lease_name: String,
+    /// Name of this replica in the Lease. Default: the host name and a random part.
+    #[arg(long, env = "RAIDC_IDENTITY")]
+    pub identity: Option<String>,
+    /// Seconds after which another replica may take over a lease that is no longer renewed.
+    #[arg(long, env = "RAIDC_LEASE_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u32).range(3..=120))]
+    pub lease_seconds: u32,
+    /// Address of /healthz, /readyz and /metrics.
+    #[arg(long, env = "RAIDC_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Namespace of the image catalogue (CDI DataSources).
+    #[arg(long, env = "RAIDC_IMAGE_NAMESPACE", default_value = "raidc-images")]
+    pub image_namespace: String,
+    /// ClusterRole that a tenant's admins get in their namespace.
+    #[arg(long, env = "RAIDC_ADMIN_ROLE", default_value = "raidc-tenant-admin")]
+    pub admin_role: String,
+    /// ClusterRole that a tenant's viewers get in their namespace.
+    #[arg(long, env = "RAIDC_VIEWER_ROLE", default_value = "raidc-tenant-viewer")]
+    pub viewer_role: String,
+    /// ClusterRole that lets tenants read the image catalogue.
+    #[arg(long, env = "RAIDC_CATALOGUE_ROLE", default_value = "raidc-catalogue-reader")]
+    pub catalogue_role: String,
+    /// How logs are written.
+    #[arg(long, env = "RAIDC_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+#[cfg(test)]
+impl Config {
+    /// What a bare command line gives.
+    pub(crate) fn from_defaults() -> Self {
+        Cli::parse_from(["raidc-controller"]).config
+    }
+}

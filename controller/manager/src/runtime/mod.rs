@@ -1,0 +1,17 @@
+//! How the operator runs, whatever it decides: writing, leading, waiting, counting, telling, stopping.
+
+pub mod backoff;
+pub mod clock;
+pub mod config;
+pub mod context;
+pub mod covers;
+pub mod error;
+pub mod events;
+pub mod health;
+pub mod lease;
+pub mod metrics;
+pub mod rights;
+pub mod telemetry;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod writer;

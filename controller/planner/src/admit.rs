@@ -1,0 +1,251 @@
+//! Admission: who waits gets in by tier, then age, then name, within the quota and as far as there is room. No I/O.
+//!
+//! *A large demand at the head is not starved by small ones behind it.* When a server finds no room that could ever be
+//! there, the host nearest to having it is kept for it: the books count it there until the end of the pass, beyond what
+//! the host has, so that nobody behind it takes what becomes free. Only the first few are kept for (`claims`): each
+//! keeps some room idle.
+
+use crate::colocate;
+use crate::engine::Engine;
+use crate::ids::{ColocationId, DemandId};
+use crate::place::{self, Wish};
+use crate::quota::{self, Use};
+use crate::reason::{Waiting, WaitingOn};
+use crate::why;
+use crate::world::{DIMS, World, count};
+
+/// Most servers that room is kept for at a time.
+const MAX_CLAIMS: usize = 16;
+
+/// The tier at which a colocation queues: before servers of the default tier 3, after those that a tenant marked
+/// as its first.
+const COLOCATION_TIER: i64 = 2;
+
+/// One that waits.
+#[derive(Clone, Copy, Debug)]
+enum Item<'f> {
+    Server(usize),
+    Colocation(usize, &'f ColocationId),
+}
+
+/// How many may keep room: one in eight of the open hosts, at least one.
+fn claims(world: &World<'_>) -> usize {
+    (world.hosts.iter().filter(|host| host.open).count() / 8).clamp(1, MAX_CLAIMS)
+}
+
+/// Everything that waits, in turn.
+fn queue<'f>(engine: &Engine<'_, 'f>) -> Vec<Item<'f>> {
+    let world = engine.world;
+    let servers = (0..world.servers.len())
+        .filter(|&v| world.servers[v].was.is_none() && !engine.books.slots[v].is_placed())
+        .map(|v| {
+            let server = &world.servers[v];
+            (
+                server.tier,
+                server.created_at,
+                DemandId::Server(server.id.clone()),
+                Item::Server(v),
+            )
+        });
+    let colocations = world
+        .fleet
+        .colocations
+        .iter()
+        .enumerate()
+        .filter(|(c, _)| engine.space.missing(*c))
+        .map(|(c, (id, colocation))| {
+            let item = Item::Colocation(c, id);
+            (
+                COLOCATION_TIER,
+                colocation.created_at,
+                DemandId::Colocation(id.clone()),
+                item,
+            )
+        });
+    let mut queue: Vec<_> = servers.chain(colocations).collect();
+    queue.sort_by(|a, b| (a.0, a.1, &a.2).cmp(&(b.0, b.1, &b.2)));
+    queue.into_iter().map(|(_, _, _, item)| item).collect()
+}
+
+/// What is used by everything that has, or had, a place.
+fn in_use(engine: &Engine<'_, '_>) -> Use {
+    let world = engine.world;
+    let mut used = Use::new(world);
+    for (v, server) in world.servers.iter().enumerate() {
+        if server.was.is_some() || engine.books.slots[v].is_placed() {
+            used.add(server.tenant, &quota::of_server(server));
+        }
+    }
+    for (c, colocation) in world.fleet.colocations.values().enumerate() {
+        let stands = engine.space.positions[c].iter().any(Option::is_some);
+        if stands && colocate::malformed(colocation).is_none() {
+            let tenant = world.tenants.binary_search(&colocation.tenant).ok();
+            used.add(tenant, &placed_amounts(engine, c));
+        }
+    }
+    used
+}
+
+/// What the devices of a colocation that have a place count for.
+fn placed_amounts(engine: &Engine<'_, '_>, index: usize) -> quota::Amounts {
+    let mut amounts = [0; 6];
+    let devices = engine
+        .world
+        .fleet
+        .colocations
+        .values()
+        .nth(index)
+        .into_iter()
+        .flat_map(|c| &c.devices);
+    for (device, _) in devices
+        .zip(&engine.space.positions[index])
+        .filter(|(_, position)| position.is_some())
+    {
+        amounts[4] += device.watts;
+        amounts[5] += device.units;
+    }
+    amounts
+}
+
+/// One pass over the queue. Returns whether anybody got in.
+pub(crate) fn admit(engine: &mut Engine<'_, '_>) -> bool {
+    let world = engine.world;
+    let mut used = in_use(engine);
+    let mut claimed: Vec<usize> = Vec::new();
+    let mut changed = false;
+    let wish = Wish::new(world);
+    engine.waiting.clear();
+    for item in queue(engine) {
+        match item {
+            Item::Colocation(index, id) => {
+                let Some(colocation) = world.fleet.colocations.get(id) else {
+                    continue;
+                };
+                changed |= admit_colocation(engine, &mut used, index, colocation).is_ok();
+            }
+            Item::Server(server) => {
+                let wanted = &world.servers[server];
+                let amounts = quota::of_server(wanted);
+                if wanted.malformed.is_some() || used.check(world, wanted.tenant, &amounts).is_err() {
+                    continue;
+                }
+                if let Some(slot) = place::find(world, &mut engine.books, server, &wish) {
+                    engine.books.put(world, server, &slot);
+                    used.add(wanted.tenant, &amounts);
+                    changed = true;
+                } else if claimed.len() < claims(world)
+                    && let Some(host) = nearest(engine, server)
+                {
+                    engine.books.add_primary(world, server, host);
+                    claimed.push(server);
+                }
+            }
+        }
+    }
+    for server in claimed.into_iter().rev() {
+        engine.books.remove_primary(world, server);
+    }
+    changed
+}
+
+fn admit_colocation(
+    engine: &mut Engine<'_, '_>,
+    used: &mut Use,
+    index: usize,
+    colocation: &crate::fleet::Colocation,
+) -> Result<(), WaitingOn> {
+    let world = engine.world;
+    if let Some(on) = colocate::malformed(colocation) {
+        return Err(on);
+    }
+    let tenant = world.tenants.binary_search(&colocation.tenant).ok();
+    let (all, placed) = (quota::of_colocation(colocation), placed_amounts(engine, index));
+    let mut amounts = all;
+    for (amount, placed) in amounts.iter_mut().zip(placed) {
+        *amount -= placed;
+    }
+    used.check(world, tenant, &amounts)?;
+    engine.space.place(world, &mut engine.books, index, colocation)?;
+    used.add(tenant, &amounts);
+    Ok(())
+}
+
+/// The host that lacks the least for this server, of those that are large enough for it and may take it.
+fn nearest(engine: &Engine<'_, '_>, server: usize) -> Option<usize> {
+    let (world, books) = (engine.world, &engine.books);
+    let wanted = &world.servers[server];
+    let could = |host: &usize| {
+        let dense = &world.hosts[*host];
+        dense.open && wanted.allows(dense.site) && (0..DIMS).all(|d| wanted.demand[d] <= dense.capacity[d])
+    };
+    let lacks = |host: usize| {
+        let dense = &world.hosts[host];
+        let permille = |lack: i64, whole: i64| lack.max(0).saturating_mul(1000) / whole.max(1);
+        let on_host = |d: usize| {
+            let free = dense.capacity[d] - books.used[host][d] - books.most_reserved[host][d];
+            permille(wanted.demand[d] - free, dense.capacity[d])
+        };
+        let at_site = |d: usize| {
+            let site = &world.sites[dense.site];
+            let free = site.ceiling[d] - books.site_used[dense.site][d];
+            permille(wanted.demand[d] - free, dense.capacity[d])
+        };
+        let asked = dense.draw_mw(wanted.demand[0]);
+        let watts = permille(
+            asked - colocate::headroom_mw(world, books, dense.rack),
+            dense.idle_mw + dense.dynamic_mw,
+        );
+        (0..DIMS).map(|d| on_host(d) + at_site(d)).sum::<i64>() + watts
+    };
+    (0..world.hosts.len())
+        .filter(could)
+        .min_by_key(|&host| (lacks(host), host))
+}
+
+/// Says for everything that waits on what it waits, given the final books.
+pub(crate) fn explain_waiting(engine: &mut Engine<'_, '_>) {
+    let world = engine.world;
+    let used = in_use(engine);
+    let mut ahead = 0;
+    let mut waiting = Vec::new();
+    for item in queue(engine) {
+        if let Item::Server(server) = item {
+            let wanted = &world.servers[server];
+            let quota = used.check(world, wanted.tenant, &quota::of_server(wanted));
+            let reason = match (wanted.malformed.clone(), quota) {
+                (Some(on), _) | (None, Err(on)) => Waiting::on(on),
+                (None, Ok(())) => {
+                    let behind = ahead;
+                    ahead += 1;
+                    if place::find(world, &mut engine.books, server, &Wish::new(world)).is_some() {
+                        Waiting::on(WaitingOn::Queue { ahead: behind })
+                    } else {
+                        why::primary(world, &mut engine.books, server)
+                    }
+                }
+            };
+            waiting.push((server, reason));
+        }
+    }
+    for &server in &engine.homeless {
+        let before = engine.books.lift(world, server);
+        waiting.push((server, why::homeless(world, &mut engine.books, server)));
+        engine.books.put(world, server, &before);
+    }
+    engine.waiting = waiting;
+}
+
+/// Why a colocation whose devices are not all placed waits.
+pub(crate) fn colocation_waiting(engine: &mut Engine<'_, '_>, index: usize) -> Option<Waiting> {
+    let colocation = engine.world.fleet.colocations.values().nth(index)?;
+    let mut used = in_use(engine);
+    let before = (engine.books.clone(), engine.space.clone());
+    let result = admit_colocation(engine, &mut used, index, colocation);
+    (engine.books, engine.space) = before;
+    Some(Waiting::on(match result {
+        Err(on) => on,
+        Ok(()) => WaitingOn::Queue {
+            ahead: count(engine.waiting.len()),
+        },
+    }))
+}

@@ -1,0 +1,73 @@
+//! The order of planning: adopt what is, mend what is wrong, protect, admit, until nothing changes. No I/O.
+//!
+//! Each step only ever improves one thing (fewer homeless, less overload, more protected, more admitted) and puts
+//! nothing where it does not fit, so that the loop ends; and the state in which it ends depends only on where things
+//! are, not on how they came there, so that planning again from there changes nothing.
+
+use crate::admit;
+use crate::adopt;
+use crate::colocate::Space;
+use crate::mend;
+use crate::plan::{MoveReason, PlanOptions};
+use crate::protect;
+use crate::reason::Waiting;
+use crate::state::Books;
+use crate::world::World;
+
+/// Most rounds of the loop. Two or three are usual; the bound only keeps an unforeseen cycle from being endless.
+const MAX_ROUNDS: usize = 64;
+
+/// Everything that changes while planning.
+pub(crate) struct Engine<'w, 'f> {
+    pub(crate) world: &'w World<'f>,
+    pub(crate) books: Books,
+    pub(crate) space: Space,
+    /// Per server: why its primary moved.
+    pub(crate) moved: Vec<Option<MoveReason>>,
+    /// Per server: why its reserve moved.
+    pub(crate) backup_moved: Vec<Option<MoveReason>>,
+    /// Servers with a place before and none now, in turn order.
+    pub(crate) homeless: Vec<usize>,
+    /// New servers that wait, with their reasons.
+    pub(crate) waiting: Vec<(usize, Waiting)>,
+    /// Moves left of the budget.
+    pub(crate) moves_left: i64,
+}
+
+impl<'w, 'f> Engine<'w, 'f> {
+    /// Empty books but for the devices that stand in the racks.
+    pub(crate) fn new(world: &'w World<'f>, options: &PlanOptions) -> Self {
+        let mut books = Books::new(world);
+        let space = Space::adopt(world, &mut books);
+        let servers = world.servers.len();
+        Self {
+            world,
+            books,
+            space,
+            moved: vec![None; servers],
+            backup_moved: vec![None; servers],
+            homeless: Vec::new(),
+            waiting: Vec::new(),
+            moves_left: options.max_moves.max(0),
+        }
+    }
+}
+
+/// Plans: the final state of the books.
+pub(crate) fn run<'w, 'f>(world: &'w World<'f>, options: &PlanOptions) -> Engine<'w, 'f> {
+    let mut engine = Engine::new(world, options);
+    adopt::adopt(&mut engine);
+    for _ in 0..MAX_ROUNDS {
+        let mut changed = mend::rehouse(&mut engine);
+        changed |= mend::drain(&mut engine);
+        changed |= mend::relieve(&mut engine);
+        changed |= mend::separate(&mut engine);
+        changed |= protect::protect(&mut engine);
+        changed |= admit::admit(&mut engine);
+        if !changed {
+            break;
+        }
+    }
+    admit::explain_waiting(&mut engine);
+    engine
+}

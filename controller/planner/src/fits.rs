@@ -1,0 +1,203 @@
+//! Whether a host can take a server as its primary or its reserve, and if not, what speaks against it first. No I/O.
+
+use crate::apart;
+use crate::reason::Resource;
+use crate::state::Books;
+use crate::world::{DIMS, World};
+
+/// What speaks against a host, in the order in which it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Against {
+    /// The site, rack or host takes nothing new.
+    Closed,
+    /// The site is not among those it may use.
+    NotAllowed,
+    /// Shares a site or risk with another copy.
+    Shares,
+    /// Too small even when empty.
+    TooSmall(Resource),
+    /// No room now; how much there is.
+    Full(Resource, i64),
+    /// The site's ceiling.
+    Ceiling(Resource),
+    /// The rack's watts: what it would add and what is left, in milliwatts.
+    Watts { asked: i64, left: i64 },
+    /// The site's storage.
+    Storage,
+    /// An anti-affinity group.
+    Apart,
+    /// The host sleeps and the server must start at once.
+    Asleep,
+}
+
+/// The measures in index order.
+pub(crate) const RESOURCES: [Resource; DIMS] = [Resource::Cpu, Resource::Memory];
+
+/// What speaks against running `server`, which is not in the books, on `host`.
+pub(crate) fn primary(world: &World<'_>, books: &Books, server: usize, host: usize) -> Result<(), Against> {
+    let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
+    if !dense.open {
+        return Err(Against::Closed);
+    }
+    if !wanted.allows(dense.site) {
+        return Err(Against::NotAllowed);
+    }
+    for d in 0..DIMS {
+        if wanted.demand[d] > dense.capacity[d] {
+            return Err(Against::TooSmall(RESOURCES[d]));
+        }
+    }
+    for d in 0..DIMS {
+        let free = dense.capacity[d] - books.used[host][d] - books.most_reserved[host][d];
+        if wanted.demand[d] > free {
+            return Err(Against::Full(RESOURCES[d], free));
+        }
+    }
+    ceiling(world, books, server, dense.site)?;
+    primary_watts(world, books, server, host)?;
+    storage(world, books, server, dense.site)?;
+    if apart::allows_primary(world, books, server, host) {
+        Ok(())
+    } else {
+        Err(Against::Apart)
+    }
+}
+
+/// What speaks against reserving `host` for `server`, whose primary is in the books and whose backup is not.
+/// `kept` means that the reserve was there before: the host need not be open to new ones.
+pub(crate) fn backup(
+    world: &World<'_>,
+    books: &Books,
+    server: usize,
+    host: usize,
+    kept: bool,
+) -> Result<(), Against> {
+    let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
+    if !(dense.open || kept && dense.keeps_reserves) {
+        return Err(Against::Closed);
+    }
+    if !kept && !wanted.allows(dense.site) {
+        return Err(Against::NotAllowed);
+    }
+    let Some(zone) = books.primary_zone(world, server) else {
+        return Err(Against::Closed);
+    };
+    if !world.apart_enough(wanted.spread, zone, dense.zone) {
+        return Err(Against::Shares);
+    }
+    for d in 0..DIMS {
+        if wanted.demand[d] > dense.capacity[d] {
+            return Err(Against::TooSmall(RESOURCES[d]));
+        }
+    }
+    let on = books.is_on(world, host);
+    if wanted.warm && !on {
+        return Err(Against::Asleep);
+    }
+    let draw = dense.draw_mw(wanted.demand[0]);
+    let capacity = world.racks[dense.rack].capacity_mw - books.committed_mw[dense.rack];
+    for &f in &world.zones[zone].scenarios {
+        if world.zones[dense.zone].scenarios.contains(&f) {
+            continue;
+        }
+        let at = host * books.scenarios + f;
+        for d in 0..DIMS {
+            let free = dense.capacity[d] - books.used[host][d] - books.reserved[at][d];
+            if wanted.demand[d] > free {
+                return Err(Against::Full(RESOURCES[d], free));
+            }
+        }
+        let wakes = if !on && books.reserves[at] == 0 {
+            dense.idle_mw
+        } else {
+            0
+        };
+        let left = capacity - books.added_mw[dense.rack * books.scenarios + f];
+        if draw + wakes > left {
+            return Err(Against::Watts {
+                asked: draw + wakes,
+                left,
+            });
+        }
+    }
+    if apart::allows_backup(world, books, server, host) {
+        Ok(())
+    } else {
+        Err(Against::Apart)
+    }
+}
+
+/// Whether `host` can physically run `server`, which is not in the books: capacity and power as they are now, with no
+/// regard to ceilings and to what is reserved for others. For a server that would else stay down.
+pub(crate) fn takeover(world: &World<'_>, books: &Books, server: usize, host: usize) -> bool {
+    let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
+    let room = (0..DIMS).all(|d| books.used[host][d] + wanted.demand[d] <= dense.capacity[d]);
+    let wakes = if books.is_on(world, host) {
+        0
+    } else {
+        dense.idle_mw
+    };
+    let asked = dense.draw_mw(wanted.demand[0]) + wakes;
+    let usable = !dense.held && (dense.open || dense.keeps_reserves);
+    let apart = apart::others(world, server).all(|(other, by)| {
+        books.slots[other]
+            .primary
+            .is_none_or(|place| !apart::meet(world, by, place, host))
+    });
+    usable && room && apart && books.committed_mw[dense.rack] + asked <= world.racks[dense.rack].capacity_mw
+}
+
+/// Whether the site may use that much more.
+pub(crate) fn ceiling(world: &World<'_>, books: &Books, server: usize, site: usize) -> Result<(), Against> {
+    let demand = world.servers[server].demand;
+    for d in 0..DIMS {
+        if books.site_used[site][d] + demand[d] > world.sites[site].ceiling[d] {
+            return Err(Against::Ceiling(RESOURCES[d]));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the site has the storage for one more copy.
+pub(crate) fn storage(world: &World<'_>, books: &Books, server: usize, site: usize) -> Result<(), Against> {
+    let wanted = &world.servers[server];
+    let copies_there = books.slots[server].copies.contains(&site);
+    match world.sites[site].storage {
+        Some(limit)
+            if !copies_there && wanted.storage > 0 && books.site_storage[site] + wanted.storage > limit =>
+        {
+            Err(Against::Storage)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn primary_watts(world: &World<'_>, books: &Books, server: usize, host: usize) -> Result<(), Against> {
+    let dense = &world.hosts[host];
+    let draw = dense.draw_mw(world.servers[server].demand[0]);
+    let wakes = if books.is_on(world, host) {
+        0
+    } else {
+        dense.idle_mw
+    };
+    let room = world.racks[dense.rack].capacity_mw - books.committed_mw[dense.rack];
+    let mut most = 0;
+    for f in 0..books.scenarios {
+        // A host that is on before a loss need not be woken by it.
+        let woken = if books.reserves[host * books.scenarios + f] > 0 {
+            wakes
+        } else {
+            0
+        };
+        most = most.max(books.added_mw[dense.rack * books.scenarios + f] - woken);
+    }
+    let asked = draw + wakes;
+    if asked > room - most {
+        Err(Against::Watts {
+            asked,
+            left: room - most,
+        })
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! What a loss does: read off the plan, nothing is decided. No I/O.
+
+use std::collections::BTreeSet;
+
+use crate::fleet::Fleet;
+use crate::ids::HostName;
+use crate::outcome::{LossOutcome, RackAfter, Start};
+use crate::plan::Plan;
+use crate::scenario::Scenario;
+use crate::summary::Scenarios;
+use crate::world::watts_up;
+
+/// What happens when `scenario` strikes while `plan` is in force: who starts where, who cannot, what has to be woken,
+/// and what every surviving rack then draws. A scenario that the fleet does not have takes nothing.
+///
+/// The draw counts servers that are switched off as well: they may be switched on at any time.
+pub fn simulate_loss(fleet: &Fleet, plan: &Plan, scenario: &Scenario) -> LossOutcome {
+    let scenarios = Scenarios::of(fleet);
+    let mut outcome = LossOutcome {
+        scenario: scenario.clone(),
+        hosts_lost: 0,
+        starts: Vec::new(),
+        stranded: Vec::new(),
+        single_copy: Vec::new(),
+        wake: Vec::new(),
+        racks: plan
+            .racks
+            .iter()
+            .map(|(name, ledger)| {
+                let after = RackAfter {
+                    capacity_watts: ledger.capacity_watts,
+                    before_watts: ledger.committed_watts,
+                    after_watts: ledger.committed_watts,
+                };
+                (name.clone(), after)
+            })
+            .collect(),
+    };
+    let Ok(index) = scenarios.all.binary_search(scenario) else {
+        return outcome;
+    };
+    for host in fleet.hosts.values() {
+        outcome.hosts_lost += i64::from(scenarios.takes_rack(index, &host.rack));
+    }
+    outcome.racks.retain(|name, _| !scenarios.takes_rack(index, name));
+
+    let mut on: BTreeSet<&HostName> = BTreeSet::new();
+    for (name, host) in &fleet.hosts {
+        if host.powered || host.taken_cpu_milli > 0 {
+            on.insert(name);
+        }
+    }
+    on.extend(plan.servers.values().map(|decided| &decided.placement.host));
+    let mut order = Vec::new();
+    for (id, decided) in &plan.servers {
+        let Some(server) = fleet.servers.get(id) else {
+            continue;
+        };
+        if scenarios
+            .taking(&decided.placement)
+            .binary_search(&index)
+            .is_err()
+        {
+            continue;
+        }
+        let backup = decided.backup.as_ref();
+        match backup.filter(|spot| scenarios.taking(spot).binary_search(&index).is_err()) {
+            Some(to) => {
+                let start = Start {
+                    server: id.clone(),
+                    tier: server.tier,
+                    from: decided.placement.clone(),
+                    to: to.clone(),
+                    running: server.running,
+                };
+                order.push((
+                    (server.tier, -server.memory_mib, -server.cpu_milli),
+                    server.cpu_milli,
+                    start,
+                ));
+            }
+            None if server.copies <= 1 => outcome.single_copy.push(id.clone()),
+            None => outcome.stranded.push(id.clone()),
+        }
+    }
+    order.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.2.server.cmp(&b.2.server)));
+    add_draw(
+        fleet,
+        &mut outcome,
+        &order
+            .iter()
+            .map(|(_, cpu, start)| (*cpu, start))
+            .collect::<Vec<_>>(),
+        &on,
+    );
+    outcome.starts = order.into_iter().map(|(_, _, start)| start).collect();
+    outcome
+}
+
+/// Adds what the starts draw, and the idle draw of hosts that sleep until then.
+fn add_draw(fleet: &Fleet, outcome: &mut LossOutcome, starts: &[(i64, &Start)], on: &BTreeSet<&HostName>) {
+    let mut woken: BTreeSet<&HostName> = BTreeSet::new();
+    let mut added: std::collections::BTreeMap<&crate::ids::RackName, i64> = std::collections::BTreeMap::new();
+    for (cpu, start) in starts {
+        let Some(host) = fleet.hosts.get(&start.to.host) else {
+            continue;
+        };
+        let overcommit = fleet
+            .sites
+            .get(&start.to.site)
+            .map_or(100, |site| site.cpu_overcommit_percent);
+        let draw = crate::draw::server_mw(*cpu, host, overcommit);
+        let milliwatts = added.entry(&start.to.rack).or_default();
+        *milliwatts += draw;
+        if !on.contains(&start.to.host) && woken.insert(&start.to.host) {
+            *milliwatts += host.idle_watts * 1000;
+        }
+    }
+    for (rack, milliwatts) in added {
+        if let Some(after) = outcome.racks.get_mut(rack) {
+            after.after_watts += watts_up(milliwatts);
+        }
+    }
+    outcome.wake = woken.into_iter().cloned().collect();
+}

@@ -1,0 +1,101 @@
+//! Finding reserves and copies for running servers that lack them, or whose reserve has to leave. No I/O.
+
+use crate::copies;
+use crate::engine::Engine;
+use crate::fits;
+use crate::place::{self, Wish};
+use crate::plan::MoveReason;
+use crate::world::count;
+
+/// Gives every placed server what its policy asks, as far as it can be had. Returns whether anything changed.
+pub(crate) fn protect(engine: &mut Engine<'_, '_>) -> bool {
+    let world = engine.world;
+    let mut todo: Vec<usize> = (0..world.servers.len())
+        .filter(|&server| lacks(engine, server))
+        .collect();
+    todo.sort_by(|&a, &b| world.servers[a].turn().cmp(&world.servers[b].turn()));
+    let mut changed = false;
+    for server in todo {
+        changed |= protect_one(engine, server);
+    }
+    changed
+}
+
+/// Whether a placed server lacks a copy or a reserve, or has one where it should not stay.
+pub(crate) fn lacks(engine: &Engine<'_, '_>, server: usize) -> bool {
+    let (world, slot) = (engine.world, &engine.books.slots[server]);
+    let wanted = &world.servers[server];
+    if !slot.is_placed() || !wanted.is_protected() {
+        return false;
+    }
+    let Some(backup) = slot.backup else { return true };
+    let asleep = wanted.warm && !engine.books.is_on(world, backup);
+    world.hosts[backup].draining
+        || asleep
+        || count(slot.copies.len()) < wanted.copies - 1
+        || slot.copies.iter().any(|&site| world.sites[site].draining)
+}
+
+fn protect_one(engine: &mut Engine<'_, '_>, server: usize) -> bool {
+    let world = engine.world;
+    let before = engine.books.slots[server].clone();
+    engine.books.remove_backup(world, server);
+    let was_backup = world.servers[server].was.as_ref().and_then(|was| was.backup);
+    // The host is not ready but its site can be read: most likely it returns, and copying all data elsewhere in the
+    // meantime would be the larger risk.
+    let unready =
+        was_backup.is_some_and(|host| world.hosts[host].held && !world.sites[world.hosts[host].site].held);
+    let stays = |site: &&usize| !world.sites[**site].draining;
+    let data: Vec<usize> = before.copies.iter().filter(stays).copied().collect();
+    let wish = Wish {
+        ranks: Vec::new(),
+        data,
+        alone_will_do: true,
+        new_copies: !unready,
+    };
+    let old = before.backup.filter(|&host| {
+        let dense = &world.hosts[host];
+        !dense.draining && fits::backup(world, &engine.books, server, host, true).is_ok()
+    });
+    let found = match old {
+        Some(host) => copies::choose(world, &engine.books, server, Some(host), &wish)
+            .ok()
+            .map(|copies| (host, copies)),
+        None => {
+            place::find_backup(world, &engine.books, server, &wish).map(|(_, _, host, copies)| (host, copies))
+        }
+    };
+    // Copies without a host to start on are worth having: the data survives.
+    let (backup, copies) = match found {
+        Some((host, copies)) => (Some(host), copies),
+        None => match before.backup {
+            Some(host) if fits::backup(world, &engine.books, server, host, true).is_ok() => {
+                (Some(host), before.copies.clone())
+            }
+            _ => {
+                let keep = Wish {
+                    data: before.copies.clone(),
+                    ..wish
+                };
+                let copies = copies::choose(world, &engine.books, server, None, &keep)
+                    .unwrap_or_else(|_| copies::partial(world, &engine.books, server, None, &keep));
+                (None, copies)
+            }
+        },
+    };
+    engine.books.set_copies(world, server, copies);
+    if let Some(host) = backup {
+        engine.books.add_backup(world, server, host);
+    }
+    let changed = engine.books.slots[server] != before;
+    if changed {
+        let draining = before.backup.is_some_and(|host| world.hosts[host].draining);
+        let reason = if draining {
+            MoveReason::Draining
+        } else {
+            MoveReason::ReserveInvalid
+        };
+        engine.backup_moved[server].get_or_insert(reason);
+    }
+    changed
+}

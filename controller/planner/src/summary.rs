@@ -1,0 +1,174 @@
+//! Every scenario of a fleet, what each takes, and what that does to a plan. No I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::fleet::{Fleet, State};
+use crate::ids::{RackName, ServerId, SiteName};
+use crate::plan::{Plan, ScenarioSummary, Spot, Survival};
+use crate::scenario::Scenario;
+
+/// Every scenario of a fleet, with what it takes.
+pub(crate) struct Scenarios {
+    /// Sorted.
+    pub(crate) all: Vec<Scenario>,
+    /// By rack: the scenarios that take it, ascending. Those of its site are among them.
+    by_rack: BTreeMap<RackName, Vec<usize>>,
+    /// By site: those that take the whole site, ascending.
+    by_site: BTreeMap<SiteName, Vec<usize>>,
+}
+
+impl Scenarios {
+    /// Enumerates the scenarios of `fleet`: sites, racks, shared risks, panels, and feeds that hang on no panel.
+    pub(crate) fn of(fleet: &Fleet) -> Self {
+        let mut racks: BTreeMap<Scenario, BTreeSet<&RackName>> = BTreeMap::new();
+        let mut sites: BTreeMap<Scenario, BTreeSet<&SiteName>> = BTreeMap::new();
+        for (name, site) in &fleet.sites {
+            sites
+                .entry(Scenario::Site(name.clone()))
+                .or_default()
+                .insert(name);
+            for risk in &site.shared_risks {
+                sites
+                    .entry(Scenario::Risk(risk.clone()))
+                    .or_default()
+                    .insert(name);
+            }
+        }
+        for (name, rack) in &fleet.racks {
+            racks
+                .entry(Scenario::Rack(name.clone()))
+                .or_default()
+                .insert(name);
+            for risk in &rack.shared_risks {
+                racks
+                    .entry(Scenario::Risk(risk.clone()))
+                    .or_default()
+                    .insert(name);
+            }
+            for feed in &rack.feeds {
+                let (scenario, only) = match &feed.panel {
+                    Some(panel) => (
+                        Scenario::Panel {
+                            site: rack.site.clone(),
+                            panel: panel.clone(),
+                        },
+                        rack.feeds.iter().all(|other| other.panel.as_ref() == Some(panel)),
+                    ),
+                    None => (
+                        Scenario::Feed {
+                            rack: name.clone(),
+                            feed: feed.name.clone(),
+                        },
+                        rack.feeds.len() == 1,
+                    ),
+                };
+                let taken = racks.entry(scenario).or_default();
+                if only {
+                    taken.insert(name);
+                }
+            }
+        }
+        let all: Vec<Scenario> = racks
+            .keys()
+            .chain(sites.keys())
+            .cloned()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        let mut by_rack: BTreeMap<RackName, Vec<usize>> = BTreeMap::new();
+        let mut by_site: BTreeMap<SiteName, Vec<usize>> = BTreeMap::new();
+        for (index, scenario) in all.iter().enumerate() {
+            for &site in sites.get(scenario).into_iter().flatten() {
+                by_site.entry(site.clone()).or_default().push(index);
+            }
+            for &rack in racks.get(scenario).into_iter().flatten() {
+                by_rack.entry(rack.clone()).or_default().push(index);
+            }
+        }
+        for (name, rack) in &fleet.racks {
+            let taken = by_rack.entry(name.clone()).or_default();
+            taken.extend(by_site.get(&rack.site).into_iter().flatten());
+            taken.sort_unstable();
+            taken.dedup();
+        }
+        Self {
+            all,
+            by_rack,
+            by_site,
+        }
+    }
+
+    /// The scenarios that take what is at this place. A rack that is not known falls with its site.
+    pub(crate) fn taking(&self, spot: &Spot) -> &[usize] {
+        self.by_rack
+            .get(&spot.rack)
+            .or_else(|| self.by_site.get(&spot.site))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the scenario with this index takes the rack.
+    pub(crate) fn takes_rack(&self, scenario: usize, rack: &RackName) -> bool {
+        self.by_rack
+            .get(rack)
+            .is_some_and(|taking| taking.binary_search(&scenario).is_ok())
+    }
+}
+
+/// Fills in `plan.scenarios` and, per site, whether the plan survives its loss.
+pub(crate) fn summarise(fleet: &Fleet, plan: &mut Plan) {
+    let scenarios = Scenarios::of(fleet);
+    let empty = |scenario: &Scenario| ScenarioSummary {
+        scenario: scenario.clone(),
+        displaced: 0,
+        restarted: 0,
+        single_copy: 0,
+        stranded: 0,
+    };
+    let mut summaries: Vec<ScenarioSummary> = scenarios.all.iter().map(empty).collect();
+    let mut first: Vec<Option<(i64, i64, &ServerId)>> = vec![None; summaries.len()];
+    for (id, decided) in &plan.servers {
+        let Some(server) = fleet.servers.get(id) else {
+            continue;
+        };
+        let backup = decided.backup.as_ref().map(|spot| scenarios.taking(spot));
+        for &f in scenarios.taking(&decided.placement) {
+            let summary = &mut summaries[f];
+            summary.displaced += 1;
+            if backup.is_some_and(|taking| taking.binary_search(&f).is_err()) {
+                summary.restarted += 1;
+            } else if server.copies <= 1 {
+                summary.single_copy += 1;
+            } else {
+                summary.stranded += 1;
+                let turn = (server.tier, server.created_at, id);
+                first[f] = Some(first[f].map_or(turn, |least| least.min(turn)));
+            }
+        }
+    }
+    for (f, summary) in summaries.iter().enumerate() {
+        let Scenario::Site(name) = &summary.scenario else {
+            continue;
+        };
+        let Some(ledger) = plan.sites.get_mut(name) else {
+            continue;
+        };
+        let unknown = fleet
+            .sites
+            .get(name)
+            .is_none_or(|site| site.state == State::Unknown);
+        ledger.survives = match first[f] {
+            _ if unknown => Survival::Unknown,
+            Some((_, _, id)) => Survival::Loses {
+                first: id.clone(),
+                servers: summary.stranded,
+            },
+            None => Survival::Survives,
+        };
+    }
+    for (name, ledger) in &mut plan.sites {
+        if !fleet.sites.contains_key(name) {
+            ledger.survives = Survival::Unknown;
+        }
+    }
+    plan.scenarios = summaries;
+}

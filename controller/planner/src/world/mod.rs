@@ -1,0 +1,243 @@
+//! The fleet in dense form: names become indices, units become the ones decisions are made in. No I/O.
+//!
+//! Built once per plan by `build.rs`, never changed afterwards; what changes while planning is in `state.rs`.
+//! Hosts, racks, sites and servers are in the order of their names, so that an index is a stable tie-break.
+
+mod build;
+mod power;
+mod zones;
+
+use crate::draw;
+use crate::fleet::{ApartBy, Fleet, Spread};
+use crate::ids::{HostName, RackName, RiskName, ServerId, SiteName, TenantName};
+use crate::plan::Problem;
+use crate::reason::WaitingOn;
+
+pub(crate) use build::build;
+
+/// Number of measures a host is filled in: virtual cores and memory.
+pub(crate) const DIMS: usize = 2;
+
+/// An amount per measure: virtual cores in thousandths, MiB.
+pub(crate) type Amount = [i64; DIMS];
+
+/// A count as the signed number that ledgers are kept in.
+pub(crate) fn count(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Whole watts, rounded up: a draw is never understated.
+pub(crate) fn watts_up(milliwatts: i64) -> i64 {
+    milliwatts.div_euclid(1000) + i64::from(milliwatts.rem_euclid(1000) > 0)
+}
+
+/// A site. `ceiling` and `capacity` count only the hosts that can be relied on.
+#[derive(Debug)]
+pub(crate) struct DenseSite {
+    pub(crate) name: SiteName,
+    /// Takes new servers, copies and reserves.
+    pub(crate) open: bool,
+    /// Copies here count (everything but Fenced).
+    pub(crate) keeps_copies: bool,
+    pub(crate) draining: bool,
+    /// Fenced or Unknown: servers recorded here stay recorded.
+    pub(crate) held: bool,
+    /// Unknown: reserves recorded here stay whatever their host says.
+    pub(crate) unknown: bool,
+    pub(crate) capacity: Amount,
+    pub(crate) ceiling: Amount,
+    /// Used by pods that are not ours, in the same units.
+    pub(crate) taken: Amount,
+    /// MiB left for us; `None` is no limit.
+    pub(crate) storage: Option<i64>,
+    /// The zone of a thing that is at the site but in no rack: a copy.
+    pub(crate) zone: usize,
+    /// Its hosts, ascending.
+    pub(crate) hosts: Vec<usize>,
+    /// The zones of its hosts, ascending.
+    pub(crate) zones: Vec<usize>,
+}
+
+/// A rack.
+#[derive(Debug)]
+pub(crate) struct DenseRack {
+    pub(crate) name: RackName,
+    pub(crate) site: usize,
+    /// On the surviving feed, derated, in milliwatts.
+    pub(crate) capacity_mw: i64,
+    /// Draw that is neither ours nor colocation, in milliwatts.
+    pub(crate) other_mw: i64,
+    /// Takes new colocated devices.
+    pub(crate) open: bool,
+}
+
+/// A host.
+#[derive(Debug)]
+// Each flag is a separate permission, derived once from site, rack and host state.
+#[allow(clippy::struct_excessive_bools)]
+pub(crate) struct DenseHost {
+    pub(crate) name: HostName,
+    pub(crate) site: usize,
+    pub(crate) rack: usize,
+    pub(crate) zone: usize,
+    /// For us: after overcommit and after what others' pods take.
+    pub(crate) capacity: Amount,
+    /// Virtual cores of the whole host, in thousandths: the denominator of the draw.
+    pub(crate) full_cpu: i64,
+    pub(crate) idle_mw: i64,
+    /// Draw at full load less idle, in milliwatts.
+    pub(crate) dynamic_mw: i64,
+    pub(crate) powered: bool,
+    /// Takes new servers and reserves.
+    pub(crate) open: bool,
+    /// Reserves that are here may stay.
+    pub(crate) keeps_reserves: bool,
+    pub(crate) draining: bool,
+    /// Nothing may be concluded about it: servers recorded here stay.
+    pub(crate) held: bool,
+}
+
+impl DenseHost {
+    /// What a server with `cpu` thousandths of a virtual core adds to the draw, in milliwatts, rounded up.
+    pub(crate) fn draw_mw(&self, cpu: i64) -> i64 {
+        draw::share_mw(cpu, self.full_cpu, self.dynamic_mw)
+    }
+}
+
+/// Where two hosts are alike as to what takes them down: a site and the cross-site risks of site and rack.
+#[derive(Debug)]
+pub(crate) struct Zone {
+    pub(crate) site: usize,
+    /// Scenarios (indices into `World::scenarios`) that take this zone down, ascending.
+    pub(crate) scenarios: Vec<usize>,
+    /// Its hosts, ascending.
+    pub(crate) hosts: Vec<usize>,
+}
+
+/// A scenario that reserves are kept for. Racks, feeds, panels and risks within one site need none of their own: a
+/// backup is always at another site, so that what they displace is part of what the loss of the site displaces, and
+/// its targets are the same hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DenseScenario {
+    Site(usize),
+    /// A risk that takes hosts or copies at more than one site.
+    Risk(RiskName),
+}
+
+/// A virtual server that can be placed.
+#[derive(Debug)]
+// Each flag is a separate property of the request.
+#[allow(clippy::struct_excessive_bools)]
+pub(crate) struct DenseServer {
+    pub(crate) id: ServerId,
+    pub(crate) tenant: Option<usize>,
+    pub(crate) tier: i64,
+    pub(crate) created_at: i64,
+    pub(crate) demand: Amount,
+    /// Without overhead: what the quota counts.
+    pub(crate) guest_mib: i64,
+    pub(crate) storage: i64,
+    pub(crate) copies: i64,
+    pub(crate) spread: Spread,
+    pub(crate) warm: bool,
+    /// Sites it may use; ascending. `None` is any.
+    pub(crate) allowed: Option<Vec<usize>>,
+    /// Index into `World::groups`, and how far apart.
+    pub(crate) apart: Option<(usize, ApartBy)>,
+    /// Why it can never be placed as written.
+    pub(crate) malformed: Option<WaitingOn>,
+    /// The last decision.
+    pub(crate) was: Option<Was>,
+    pub(crate) released: bool,
+}
+
+/// Where a server was.
+#[derive(Debug, Clone)]
+pub(crate) struct Was {
+    pub(crate) site: usize,
+    /// Known only when the host is in the fleet and usable as a place in the books.
+    pub(crate) host: Option<usize>,
+    /// The recorded host is in the fleet but was set aside (its rack is unknown): hold.
+    pub(crate) host_set_aside: bool,
+    pub(crate) backup: Option<usize>,
+    /// Sites with a copy, ascending, the primary's not among them.
+    pub(crate) copies: Vec<usize>,
+}
+
+impl DenseServer {
+    /// Whether the policy keeps more than one copy.
+    pub(crate) fn is_protected(&self) -> bool {
+        self.copies >= 2
+    }
+
+    /// Whether it may use this site.
+    pub(crate) fn allows(&self, site: usize) -> bool {
+        self.allowed
+            .as_ref()
+            .is_none_or(|sites| sites.binary_search(&site).is_ok())
+    }
+
+    /// The order in which demands are served: tier, then age, then name.
+    pub(crate) fn turn(&self) -> (i64, i64, &ServerId) {
+        (self.tier, self.created_at, &self.id)
+    }
+}
+
+/// The members of one anti-affinity group.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    /// Servers, ascending.
+    pub(crate) members: Vec<usize>,
+}
+
+/// The fleet in dense form.
+#[derive(Debug)]
+pub(crate) struct World<'f> {
+    pub(crate) fleet: &'f Fleet,
+    pub(crate) sites: Vec<DenseSite>,
+    pub(crate) racks: Vec<DenseRack>,
+    pub(crate) hosts: Vec<DenseHost>,
+    pub(crate) zones: Vec<Zone>,
+    pub(crate) scenarios: Vec<DenseScenario>,
+    pub(crate) servers: Vec<DenseServer>,
+    pub(crate) tenants: Vec<TenantName>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl World<'_> {
+    /// Whether some scenario takes both zones down.
+    pub(crate) fn zones_share(&self, a: usize, b: usize) -> bool {
+        let (a, b) = (&self.zones[a].scenarios, &self.zones[b].scenarios);
+        a.iter().any(|f| b.contains(f))
+    }
+
+    /// Whether copies in these two zones are as far apart as `spread` asks.
+    pub(crate) fn apart_enough(&self, spread: Spread, a: usize, b: usize) -> bool {
+        match spread {
+            Spread::Site => self.zones[a].site != self.zones[b].site,
+            Spread::SharedRisk => !self.zones_share(a, b),
+        }
+    }
+
+    /// Index of a site by name.
+    pub(crate) fn site(&self, name: &SiteName) -> Option<usize> {
+        self.sites.binary_search_by(|site| site.name.cmp(name)).ok()
+    }
+
+    /// Index of a rack by name.
+    pub(crate) fn rack(&self, name: &RackName) -> Option<usize> {
+        self.racks.binary_search_by(|rack| rack.name.cmp(name)).ok()
+    }
+
+    /// Index of a host by name.
+    pub(crate) fn host(&self, name: &HostName) -> Option<usize> {
+        self.hosts.binary_search_by(|host| host.name.cmp(name)).ok()
+    }
+
+    /// Index of a server by identity.
+    pub(crate) fn server(&self, id: &ServerId) -> Option<usize> {
+        self.servers.binary_search_by(|server| server.id.cmp(id)).ok()
+    }
+}
