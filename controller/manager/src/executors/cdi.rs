@@ -159,6 +159,9 @@ mod tests {
     fn a_claim_that_has_gone_is_never_made_anew_by_growing_it() {
         let body = claim(OWNER, "root", "registry-root", "claim-uid", "40Gi");
         assert_eq!(body["metadata"]["uid"], "claim-uid");
-        assert_eq!(body["spec"], json!({"resources": {"requests": {"storage": "40Gi"}}}));
+        assert_eq!(
+            body["spec"],
+            json!({"resources": {"requests": {"storage": "40Gi"}}})
+        );
     }
 }

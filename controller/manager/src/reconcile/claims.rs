@@ -144,7 +144,9 @@ pub(crate) mod tests {
         });
         let terms: Vec<_> = sites
             .iter()
-            .map(|site| json!({"matchExpressions": [{"key": SITE_LABEL, "operator": "In", "values": [site]}]}))
+            .map(
+                |site| json!({"matchExpressions": [{"key": SITE_LABEL, "operator": "In", "values": [site]}]}),
+            )
             .collect();
         let mut volume = json!({
             "metadata": {"name": format!("pv-{name}")},

@@ -341,8 +341,10 @@ mod tests {
             destination["status"]["lastSyncTime"] = json!("2026-11-22T11:50:01Z");
             destination["status"]["latestImage"] = json!({"kind": "VolumeSnapshot", "name": "x"});
         }
-        seen.sources
-            .insert(pair.name(), Arc::new(serde_json::from_value(source).expect("source")));
+        seen.sources.insert(
+            pair.name(),
+            Arc::new(serde_json::from_value(source).expect("source")),
+        );
         seen.destinations.insert(
             pair.name(),
             Arc::new(serde_json::from_value(destination).expect("destination")),

@@ -193,13 +193,11 @@ pub fn synchronous(
     let mut found = Found::default();
     let mut statuses = Vec::new();
     let spans = |wanted: &str| {
-        let each = disks
-            .iter()
-            .map(|disk| match disk.and_then(ClaimSeen::sites) {
-                None => Lies::Unknown,
-                Some(sites) if sites.contains(wanted) => Lies::AsPlanned,
-                Some(_) => Lies::Elsewhere,
-            });
+        let each = disks.iter().map(|disk| match disk.and_then(ClaimSeen::sites) {
+            None => Lies::Unknown,
+            Some(sites) if sites.contains(wanted) => Lies::AsPlanned,
+            Some(_) => Lies::Elsewhere,
+        });
         worst(each)
     };
     let at_home = spans(site);
@@ -304,13 +302,19 @@ impl Found {
             (
                 Status::False,
                 "CopiesMissing",
-                format!("policy {policy} keeps {} copies and a site is still to be found for {missing}", protection.copies),
+                format!(
+                    "policy {policy} keeps {} copies and a site is still to be found for {missing}",
+                    protection.copies
+                ),
             )
         } else if !self.unknown.is_empty() {
             (
                 Status::Unknown,
                 "NoEvidence",
-                format!("nothing proves yet that the copy at {} is complete", list(&self.unknown)),
+                format!(
+                    "nothing proves yet that the copy at {} is complete",
+                    list(&self.unknown)
+                ),
             )
         } else {
             (Status::True, "Protected", good)
@@ -357,7 +361,8 @@ mod tests {
         let mut body =
             json!({"metadata": {"name": "d", "creationTimestamp": created}, "spec": {}, "status": {}});
         if let Some(kept) = kept {
-            body["status"] = json!({"lastSyncTime": kept, "latestImage": {"kind": "VolumeSnapshot", "name": "x"}});
+            body["status"] =
+                json!({"lastSyncTime": kept, "latestImage": {"kind": "VolumeSnapshot", "name": "x"}});
         }
         serde_json::from_value(body).expect("a destination")
     }
@@ -394,8 +399,14 @@ mod tests {
         let d = destination("2026-11-22T10:00:00Z", Some("2026-11-22T11:55:01Z"));
         assert_eq!(point(&source(None, None, true), &d), None);
         assert_eq!(point(&source(Some("2026-11-22T11:55:00Z"), None, true), &d), None);
-        assert_eq!(point(&source(Some("2026-11-22T12:01:00Z"), Some("1s"), true), &d), None);
-        assert_eq!(point(&source(Some("2026-11-22T11:55:00Z"), Some("-1s"), true), &d), None);
+        assert_eq!(
+            point(&source(Some("2026-11-22T12:01:00Z"), Some("1s"), true), &d),
+            None
+        );
+        assert_eq!(
+            point(&source(Some("2026-11-22T11:55:00Z"), Some("-1s"), true), &d),
+            None
+        );
         let s = source(Some("2026-11-22T11:55:00Z"), Some("1s"), true);
         assert_eq!(point(&s, &destination("2026-11-22T10:00:00Z", None)), None);
     }
@@ -438,11 +449,20 @@ mod tests {
         assert_eq!(good.copies[0].state, CopyState::Current);
 
         let nowhere = judge("2026-11-22T11:55:00Z", &[], &[]);
-        assert_eq!((nowhere.status, nowhere.reason.as_str()), (Status::Unknown, "NoEvidence"));
+        assert_eq!(
+            (nowhere.status, nowhere.reason.as_str()),
+            (Status::Unknown, "NoEvidence")
+        );
         let elsewhere = judge("2026-11-22T11:55:00Z", &["kuldiga"], &[]);
-        assert_eq!((elsewhere.status, elsewhere.reason.as_str()), (Status::False, "CopyElsewhere"));
+        assert_eq!(
+            (elsewhere.status, elsewhere.reason.as_str()),
+            (Status::False, "CopyElsewhere")
+        );
         let late = judge("2026-11-22T11:30:00Z", &["talsi"], &[]);
-        assert_eq!((late.status, late.reason.as_str()), (Status::False, "RecoveryPointLate"));
+        assert_eq!(
+            (late.status, late.reason.as_str()),
+            (Status::False, "RecoveryPointLate")
+        );
         assert_eq!(late.copies[0].state, CopyState::Late);
     }
 
@@ -496,7 +516,10 @@ mod tests {
     #[test]
     fn too_few_copies_are_never_protection() {
         let verdict = asynchronous(&silver(), &[], &[], at(NOW));
-        assert_eq!((verdict.status, verdict.reason.as_str()), (Status::False, "CopiesMissing"));
+        assert_eq!(
+            (verdict.status, verdict.reason.as_str()),
+            (Status::False, "CopiesMissing")
+        );
     }
 
     #[test]

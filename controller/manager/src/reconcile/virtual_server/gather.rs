@@ -133,7 +133,12 @@ pub fn gather(ctx: &Ctx, server: &VirtualServer) -> World {
     let mut world = World {
         tenant,
         policy,
-        sites: stores.sites.list().into_iter().map(|s| (s.name_any(), s)).collect(),
+        sites: stores
+            .sites
+            .list()
+            .into_iter()
+            .map(|s| (s.name_any(), s))
+            .collect(),
         told: told(ctx, &namespace, &name),
         ..World::default()
     };
@@ -145,14 +150,13 @@ pub fn gather(ctx: &Ctx, server: &VirtualServer) -> World {
         let machine = kubevirt.vms.get(&namespace, &name);
         world.other_machine = machine.as_ref().is_some_and(|m| !ours(m.labels()));
         world.machine = machine.filter(|m| ours(m.labels()));
-        world.instance = kubevirt
-            .vmis
-            .get(&namespace, &name)
-            .filter(|i| ours(i.labels()));
+        world.instance = kubevirt.vmis.get(&namespace, &name).filter(|i| ours(i.labels()));
     }
     if let Some(cdi) = stores.cdi.get() {
         world.backends.cdi = true;
-        world.image = cdi.datasources.get(&ctx.config.image_namespace, &server.spec.image);
+        world.image = cdi
+            .datasources
+            .get(&ctx.config.image_namespace, &server.spec.image);
     }
     world.disks = disks(stores, server, &namespace, &name);
     if let Some(volsync) = stores.volsync.get() {
@@ -187,16 +191,8 @@ fn told(ctx: &Ctx, namespace: &str, name: &str) -> Told {
     let id = ServerId::new(namespace, name);
     Told {
         planned: decision.is_made(),
-        waiting: decision
-            .plan
-            .waiting
-            .get(&DemandId::Server(id.clone()))
-            .cloned(),
-        unprotected: decision
-            .plan
-            .servers
-            .get(&id)
-            .and_then(|s| s.unprotected.clone()),
+        waiting: decision.plan.waiting.get(&DemandId::Server(id.clone())).cloned(),
+        unprotected: decision.plan.servers.get(&id).and_then(|s| s.unprotected.clone()),
         note: decision.notes.servers.get(&id).cloned(),
     }
 }

@@ -138,8 +138,8 @@ pub fn validate<'a>(server: &'a VirtualServer, world: &'a World) -> Result<Wante
     let size = size(server, world)?;
     let disks = disks(server, world)?;
     let first_boot = first_boot(server)?;
-    let place = place(server, world, policy)?;
     image(server, world)?;
+    let place = place(server, world, policy)?;
     in_the_way(server, world, &place)?;
     Ok(Wanted {
         owner: owner(server),
@@ -378,7 +378,9 @@ fn image(server: &VirtualServer, world: &World) -> Result<(), Refusal> {
     let Some(image) = world.image.as_deref() else {
         return Err(Refusal::stalled(
             "UnknownImage",
-            format!("there is no image {name} in the catalogue: image cannot be changed, so delete the server and make it with another"),
+            format!(
+                "there is no image {name} in the catalogue: image cannot be changed, so delete the server and make it with another"
+            ),
         ));
     };
     let ready = image
@@ -413,7 +415,11 @@ fn in_the_way(server: &VirtualServer, world: &World, place: &Place<'_>) -> Resul
     for disk in &world.disks {
         if let Some(claim) = &disk.claim {
             let volume_is_ours = disk.volume.as_ref().is_some_and(|v| {
-                v.metadata.labels.as_ref().and_then(|l| l.get(names::SERVER_UID_LABEL)).map(String::as_str)
+                v.metadata
+                    .labels
+                    .as_ref()
+                    .and_then(|l| l.get(names::SERVER_UID_LABEL))
+                    .map(String::as_str)
                     == Some(owner.uid)
             });
             // A claim that CDI has just made may not have our label yet: then its DataVolume speaks for it.
@@ -460,8 +466,8 @@ fn in_the_way(server: &VirtualServer, world: &World, place: &Place<'_>) -> Resul
 fn was_ready(server: &VirtualServer, disk: &str) -> bool {
     let status = server.status.as_ref();
     status.is_some_and(|s| {
-        s.disks
-            .iter()
-            .any(|d| d.name == disk && (d.state == super::report::READY_DISK || d.state == super::report::LOST_DISK))
+        s.disks.iter().any(|d| {
+            d.name == disk && (d.state == super::report::READY_DISK || d.state == super::report::LOST_DISK)
+        })
     })
 }
