@@ -186,7 +186,7 @@ pub struct Stores {
     pub storage_classes: Watched<StorageClass>,
     /// PersistentVolumes: class, claim and node affinity.
     pub persistent_volumes: Watched<PersistentVolume>,
-    /// Claims of ours (label `raidc.dev/server`).
+    /// Claims, ours or not: those that VolSync makes for copies have no label of ours.
     pub pvcs: Watched<PersistentVolumeClaim>,
     /// KubeVirt.
     pub kubevirt: Optional<KubeVirtStores>,
@@ -254,7 +254,8 @@ impl Stores {
         spawn.watch(&self.namespaces, all(), keep, None);
         spawn.watch(&self.storage_classes, all(), keep, None);
         spawn.watch(&self.persistent_volumes, all(), keep, None);
-        spawn.watch(&self.pvcs, ours(), keep, None);
+        // All of them: VolSync does not put our labels on the claims of copies, and a claim of an earlier server may have lost its.
+        spawn.watch(&self.pvcs, all(), keep, None);
     }
 
     /// Starts the watches of a backend that has begun to be served; does nothing for watches that run already.
