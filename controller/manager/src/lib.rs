@@ -4,6 +4,7 @@
 //! carry its decisions out. `runtime` knows how to write, wait, count and stop; `foreign` holds the few fields of other
 //! projects' objects that we set or read.
 
+pub mod executors;
 pub mod foreign;
 pub mod inventory;
 pub mod placement;

@@ -317,9 +317,12 @@ pub struct VirtualMachineStatus {
     /// For people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub printable_status: Option<String>,
-    /// The generation that this speaks of.
+    /// The generation that the present run was started under; not the one that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// The generation that KubeVirt last compared the present run with: this status speaks of it. Absent without a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired_generation: Option<i64>,
     /// Ready, Failure, Paused, RestartRequired and others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<LooseCondition>,

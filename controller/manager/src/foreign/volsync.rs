@@ -1,5 +1,6 @@
 //! VolSync: one ReplicationSource and one ReplicationDestination per disk and copy. No I/O.
 
+use k8s_openapi::api::core::v1::PodSecurityContext;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::CustomResource;
@@ -72,6 +73,9 @@ pub struct SourceRsyncTls {
     /// Modes of the volume made from the snapshot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub access_modes: Vec<String>,
+    /// What the mover runs as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mover_security_context: Option<PodSecurityContext>,
 }
 
 /// What VolSync says of a source.
@@ -166,6 +170,9 @@ pub struct DestinationRsyncTls {
     /// A claim to write to; absent: VolSync makes one.
     #[serde(rename = "destinationPVC", default, skip_serializing_if = "Option::is_none")]
     pub destination_pvc: Option<String>,
+    /// What the mover runs as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mover_security_context: Option<PodSecurityContext>,
 }
 
 /// What VolSync says of a destination.

@@ -1,0 +1,442 @@
+//! KubeVirt: the `VirtualMachine` of a server. Pure; what cannot be expressed is an error, nothing is decided.
+
+use super::Owner;
+use super::canonical_mib;
+use super::digest;
+use raidc_crds::names::BACKUP_HOST_ANNOTATION;
+use raidc_crds::names::COPY_SITES_ANNOTATION;
+use raidc_crds::names::EPOCH_ANNOTATION;
+use raidc_crds::names::HOST_ANNOTATION;
+use raidc_crds::names::RACK_LABEL;
+use raidc_crds::names::SERVER_LABEL;
+use raidc_crds::names::SITE_LABEL;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+use uuid::Uuid;
+
+/// Label on the pods of a server in an anti-affinity group: the group.
+pub const APART_LABEL: &str = "raidc.dev/apart";
+/// Time that a guest has to stop before it is switched off. KubeVirt's own default is 30 s, too short for a database.
+const STOP_SECONDS: i64 = 180;
+/// Longest user data that KubeVirt takes inline, in bytes (`cloudInitUserMaxLen` of its admission webhook).
+pub const MAX_INLINE_USER_DATA: usize = 2048;
+
+/// What the guest gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size<'a> {
+    /// A cluster instancetype by name.
+    Instancetype(&'a str),
+    /// Cores and memory of the guest.
+    Explicit {
+        /// Virtual cores.
+        cores: i32,
+        /// Memory of the guest, in MiB.
+        memory_mib: i64,
+    },
+}
+
+/// What cloud-init is given at the first boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstBoot<'a> {
+    /// The key `userdata` of this Secret, which only KubeVirt reads.
+    Secret(&'a str),
+    /// These public keys may log in as the image's default user.
+    Keys(&'a [String]),
+}
+
+/// One disk of the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineDisk {
+    /// Name within the server; also the disk's serial, by which the guest finds it.
+    pub name: String,
+    /// PersistentVolumeClaim that holds it.
+    pub claim: String,
+}
+
+/// Everything that the machine is made from.
+#[derive(Clone, Debug)]
+pub struct Machine<'a> {
+    /// Whose machine it is.
+    pub owner: Owner<'a>,
+    /// Switched on.
+    pub on: bool,
+    /// Cores and memory.
+    pub size: Size<'a>,
+    /// Boot disk first.
+    pub disks: Vec<MachineDisk>,
+    /// Cloud-init.
+    pub first_boot: FirstBoot<'a>,
+    /// Networks besides the cluster's own: name of the interface, name of the attachment.
+    pub networks: Vec<(&'a str, &'a str)>,
+    /// Site that it must run at.
+    pub site: &'a str,
+    /// Rack that it must run in.
+    pub rack: &'a str,
+    /// Host that the scheduler should prefer.
+    pub host: Option<&'a str>,
+    /// Reserved place, `site/rack/host`.
+    pub backup: Option<String>,
+    /// Sites with copies, sorted.
+    pub copy_sites: &'a [String],
+    /// Epoch under which it may run.
+    pub epoch: i64,
+    /// Anti-affinity group.
+    pub apart: Option<&'a str>,
+}
+
+/// The firmware UUID of a server: the same for as long as the server exists, wherever it runs.
+#[must_use]
+pub fn firmware_uuid(uid: &str) -> Uuid {
+    let space = Uuid::parse_str(uid).unwrap_or(Uuid::NAMESPACE_OID);
+    Uuid::new_v5(&space, format!("raidc.dev/firmware/{uid}").as_bytes())
+}
+
+/// The MAC address of one interface: locally administered, and the same for as long as the server exists.
+#[must_use]
+pub fn mac_address(uid: &str, interface: &str) -> String {
+    let d = digest(&format!("{uid}/{interface}"));
+    format!(
+        "02:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}",
+        d[0], d[1], d[2], d[3], d[4]
+    )
+}
+
+/// User data that lets `keys` log in as the image's default user and sets nothing else.
+#[must_use]
+pub fn user_data(keys: &[String]) -> String {
+    let mut text = String::from("#cloud-config\n");
+    if !keys.is_empty() {
+        text.push_str("ssh_authorized_keys:\n");
+        for key in keys {
+            // A JSON string is a YAML string; the schema keeps line breaks out, this keeps quotes and colons harmless.
+            text.push_str("- ");
+            text.push_str(&Value::from(key.as_str()).to_string());
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// The body of the `VirtualMachine`. The server is its controller, because a machine holds no data: its disks stand alone.
+#[must_use]
+pub fn machine(m: &Machine<'_>) -> Value {
+    let mut labels = m.owner.labels();
+    if let Some(group) = m.apart {
+        labels.insert(APART_LABEL.to_owned(), Value::from(group));
+    }
+    let mut spec = json!({
+        "runStrategy": if m.on { "Always" } else { "Halted" },
+        "template": {"metadata": {"labels": labels}, "spec": guest(m)},
+    });
+    if let Size::Instancetype(name) = m.size {
+        spec["instancetype"] = json!({"kind": "VirtualMachineClusterInstancetype", "name": name});
+    }
+    json!({
+        "apiVersion": "kubevirt.io/v1",
+        "kind": "VirtualMachine",
+        "metadata": {
+            "name": m.owner.name,
+            "namespace": m.owner.namespace,
+            "labels": m.owner.labels(),
+            "annotations": annotations(m),
+            "ownerReferences": [{
+                "apiVersion": format!("{}/{}", raidc_crds::names::GROUP, raidc_crds::names::VERSION),
+                "kind": "VirtualServer",
+                "name": m.owner.name,
+                "uid": m.owner.uid,
+                "controller": true,
+            }],
+        },
+        "spec": spec,
+    })
+}
+
+/// On the machine and not on its template: a changed template would ask for a restart.
+fn annotations(m: &Machine<'_>) -> Map<String, Value> {
+    let mut all = Map::new();
+    all.insert(EPOCH_ANNOTATION.to_owned(), Value::from(m.epoch.to_string()));
+    if let Some(host) = m.host {
+        all.insert(HOST_ANNOTATION.to_owned(), Value::from(host));
+    }
+    if let Some(backup) = &m.backup {
+        all.insert(BACKUP_HOST_ANNOTATION.to_owned(), Value::from(backup.as_str()));
+    }
+    if !m.copy_sites.is_empty() {
+        all.insert(
+            COPY_SITES_ANNOTATION.to_owned(),
+            Value::from(m.copy_sites.join(",")),
+        );
+    }
+    all
+}
+
+fn guest(m: &Machine<'_>) -> Value {
+    let mut disks: Vec<Value> = m.disks.iter().enumerate().map(|(i, d)| disk(i, d)).collect();
+    disks.push(json!({"name": "cloudinit", "disk": {"bus": "virtio"}}));
+    let mut volumes: Vec<Value> = m
+        .disks
+        .iter()
+        .map(|d| json!({"name": d.name, "persistentVolumeClaim": {"claimName": d.claim}}))
+        .collect();
+    volumes.push(cloud_init(m.first_boot));
+    let mut interfaces = vec![json!({
+        "name": "default",
+        "masquerade": {},
+        "macAddress": mac_address(m.owner.uid, "default"),
+    })];
+    let mut networks = vec![json!({"name": "default", "pod": {}})];
+    for (name, attachment) in &m.networks {
+        interfaces.push(json!({"name": name, "bridge": {}, "macAddress": mac_address(m.owner.uid, name)}));
+        networks.push(json!({"name": name, "multus": {"networkName": attachment}}));
+    }
+    let mut domain = json!({
+        "firmware": {"uuid": firmware_uuid(m.owner.uid).to_string(), "serial": m.owner.uid},
+        "devices": {"disks": disks, "interfaces": interfaces, "rng": {}},
+    });
+    // With an instancetype KubeVirt refuses cores or memory here.
+    if let Size::Explicit { cores, memory_mib } = m.size {
+        domain["cpu"] = json!({"cores": cores});
+        domain["memory"] = json!({"guest": canonical_mib(memory_mib)});
+    }
+    json!({
+        "affinity": affinity(m),
+        "domain": domain,
+        "evictionStrategy": "LiveMigrateIfPossible",
+        "hostname": m.owner.name,
+        "networks": networks,
+        "terminationGracePeriodSeconds": STOP_SECONDS,
+        "volumes": volumes,
+    })
+}
+
+fn disk(index: usize, disk: &MachineDisk) -> Value {
+    let mut body = json!({"name": disk.name, "disk": {"bus": "virtio"}, "serial": disk.name});
+    if index == 0 {
+        body["bootOrder"] = json!(1);
+    }
+    body
+}
+
+fn cloud_init(first_boot: FirstBoot<'_>) -> Value {
+    let source = match first_boot {
+        FirstBoot::Secret(name) => json!({"secretRef": {"name": name}}),
+        FirstBoot::Keys(keys) => json!({"userData": user_data(keys)}),
+    };
+    json!({"name": "cloudinit", "cloudInitNoCloud": source})
+}
+
+/// Site and rack are law; the host is a wish, because Kubernetes binds. A group that stays apart does so at the host, by pods:
+/// racks and sites are kept apart by the plan itself.
+fn affinity(m: &Machine<'_>) -> Value {
+    let is = |key: &str, value: &str| json!({"key": key, "operator": "In", "values": [value]});
+    let mut node = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+        {"matchExpressions": [is(SITE_LABEL, m.site), is(RACK_LABEL, m.rack)]}
+    ]}});
+    if let Some(host) = m.host {
+        node["preferredDuringSchedulingIgnoredDuringExecution"] = json!([
+            {"weight": 100, "preference": {"matchExpressions": [is("kubernetes.io/hostname", host)]}}
+        ]);
+    }
+    let mut all = json!({"nodeAffinity": node});
+    if let Some(group) = m.apart {
+        // A server does not keep away from itself: during a live migration it has two pods.
+        all["podAntiAffinity"] = json!({"requiredDuringSchedulingIgnoredDuringExecution": [{
+            "labelSelector": {"matchExpressions": [
+                is(APART_LABEL, group),
+                {"key": SERVER_LABEL, "operator": "NotIn", "values": [m.owner.name]},
+            ]},
+            "topologyKey": "kubernetes.io/hostname",
+        }]});
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example<'a>() -> Machine<'a> {
+        Machine {
+            owner: Owner {
+                namespace: "kuldiga",
+                name: "registry",
+                uid: "0b9b4e3e-6a53-4f0f-8f5d-0d5f3a9c2f11",
+            },
+            on: true,
+            size: Size::Instancetype("m-4"),
+            disks: vec![
+                MachineDisk {
+                    name: "root".into(),
+                    claim: "registry-root".into(),
+                },
+                MachineDisk {
+                    name: "data".into(),
+                    claim: "registry-data".into(),
+                },
+            ],
+            first_boot: FirstBoot::Keys(&[]),
+            networks: vec![("lan", "office")],
+            site: "kuldiga",
+            rack: "kuldiga-r1",
+            host: Some("kuldiga-r1-h2"),
+            backup: Some("talsi/talsi-r1/talsi-r1-h1".into()),
+            copy_sites: &[],
+            epoch: 1,
+            apart: None,
+        }
+    }
+
+    #[test]
+    fn an_instancetype_is_never_mixed_with_cores_or_memory() {
+        let body = machine(&example());
+        assert_eq!(body["spec"]["instancetype"]["name"], "m-4");
+        let domain = &body["spec"]["template"]["spec"]["domain"];
+        assert!(domain.get("cpu").is_none() && domain.get("memory").is_none());
+
+        let body = machine(&Machine {
+            size: Size::Explicit {
+                cores: 3,
+                memory_mib: 6144,
+            },
+            ..example()
+        });
+        assert!(body["spec"].get("instancetype").is_none());
+        let domain = &body["spec"]["template"]["spec"]["domain"];
+        assert_eq!(domain["cpu"], json!({"cores": 3}));
+        assert_eq!(domain["memory"], json!({"guest": "6Gi"}));
+    }
+
+    #[test]
+    fn a_machine_never_owns_its_disks_and_never_makes_them() {
+        let body = machine(&example());
+        assert!(body["spec"].get("dataVolumeTemplates").is_none());
+        let volumes = &body["spec"]["template"]["spec"]["volumes"];
+        assert_eq!(
+            volumes[1],
+            json!({"name": "data", "persistentVolumeClaim": {"claimName": "registry-data"}})
+        );
+    }
+
+    #[test]
+    fn site_and_rack_are_never_wishes_and_the_host_never_law() {
+        let body = machine(&example());
+        let node = &body["spec"]["template"]["spec"]["affinity"]["nodeAffinity"];
+        assert_eq!(
+            node["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"],
+            json!([{"matchExpressions": [
+                {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["kuldiga"]},
+                {"key": "raidc.dev/rack", "operator": "In", "values": ["kuldiga-r1"]},
+            ]}])
+        );
+        assert_eq!(
+            node["preferredDuringSchedulingIgnoredDuringExecution"][0]["preference"]["matchExpressions"][0]["values"],
+            json!(["kuldiga-r1-h2"])
+        );
+        let nowhere = machine(&Machine {
+            host: None,
+            ..example()
+        });
+        assert!(
+            nowhere["spec"]["template"]["spec"]["affinity"]["nodeAffinity"]
+                .get("preferredDuringSchedulingIgnoredDuringExecution")
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_move_of_the_reserve_never_changes_the_template() {
+        let before = machine(&example());
+        let after = machine(&Machine {
+            backup: Some("liepaja/liepaja-r1/liepaja-r1-h1".into()),
+            copy_sites: &["liepaja".to_owned()],
+            epoch: 2,
+            ..example()
+        });
+        assert_eq!(before["spec"], after["spec"]);
+        assert_ne!(
+            before["metadata"]["annotations"],
+            after["metadata"]["annotations"]
+        );
+        assert_eq!(after["metadata"]["annotations"]["raidc.dev/epoch"], "2");
+        assert_eq!(
+            after["metadata"]["annotations"]["raidc.dev/copy-sites"],
+            "liepaja"
+        );
+    }
+
+    #[test]
+    fn identity_never_changes_with_the_place() {
+        let here = machine(&example());
+        let there = machine(&Machine {
+            site: "talsi",
+            rack: "talsi-r1",
+            host: None,
+            ..example()
+        });
+        for path in [
+            "/spec/template/spec/domain/firmware",
+            "/spec/template/spec/domain/devices/interfaces",
+        ] {
+            assert_eq!(here.pointer(path), there.pointer(path), "{path}");
+        }
+        let mac = mac_address(example().owner.uid, "default");
+        assert!(mac.starts_with("02:") && mac.len() == 17, "{mac}");
+        assert_ne!(mac, mac_address(example().owner.uid, "lan"));
+        assert_ne!(
+            mac,
+            mac_address("1b9b4e3e-6a53-4f0f-8f5d-0d5f3a9c2f11", "default")
+        );
+    }
+
+    #[test]
+    fn only_the_boot_disk_has_a_boot_order_and_every_disk_a_serial() {
+        let body = machine(&example());
+        let disks = &body["spec"]["template"]["spec"]["domain"]["devices"]["disks"];
+        assert_eq!(disks[0]["bootOrder"], 1);
+        assert!(disks[1].get("bootOrder").is_none());
+        assert_eq!(disks[1]["serial"], "data");
+        assert_eq!(disks[2]["name"], "cloudinit");
+    }
+
+    #[test]
+    fn a_key_never_breaks_out_of_the_user_data() {
+        let keys = vec!["ssh-ed25519 AAAA admin: \"me\" # not a comment".to_owned()];
+        assert_eq!(
+            user_data(&keys),
+            "#cloud-config\nssh_authorized_keys:\n- \"ssh-ed25519 AAAA admin: \\\"me\\\" # not a comment\"\n"
+        );
+        assert_eq!(user_data(&[]), "#cloud-config\n");
+    }
+
+    #[test]
+    fn a_secret_is_only_named() {
+        let body = machine(&Machine {
+            first_boot: FirstBoot::Secret("registry-init"),
+            ..example()
+        });
+        let volumes = &body["spec"]["template"]["spec"]["volumes"];
+        assert_eq!(
+            volumes[2]["cloudInitNoCloud"],
+            json!({"secretRef": {"name": "registry-init"}})
+        );
+    }
+
+    #[test]
+    fn a_group_never_keeps_a_server_away_from_itself() {
+        let body = machine(&Machine {
+            apart: Some("db"),
+            ..example()
+        });
+        let term = &body["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+            [0];
+        assert_eq!(
+            term["labelSelector"]["matchExpressions"][1],
+            json!({"key": "raidc.dev/server", "operator": "NotIn", "values": ["registry"]})
+        );
+        assert_eq!(
+            body["spec"]["template"]["metadata"]["labels"]["raidc.dev/apart"],
+            "db"
+        );
+    }
+}

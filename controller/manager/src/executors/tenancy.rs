@@ -1,0 +1,178 @@
+//! Tenancy: namespace, role bindings and network policies of a tenant. Pure; nothing is decided.
+//!
+//! Nothing here is owned by the Tenant: deleting it must not cascade to a namespace with data in it.
+
+use super::MANAGED_BY;
+use super::MANAGED_BY_LABEL;
+use raidc_crds::names::TENANT_LABEL;
+use raidc_crds::tenant::People;
+use serde_json::Value;
+use serde_json::json;
+
+/// Annotation by which a platform engineer hands an existing namespace to a tenant.
+pub const ADOPT_ANNOTATION: &str = "raidc.dev/adopt";
+/// Name of the binding of a tenant's admins.
+pub const ADMINS: &str = "raidc-admins";
+/// Name of the binding of a tenant's viewers.
+pub const VIEWERS: &str = "raidc-viewers";
+/// Names of the network policies of a tenant's namespace.
+pub const NETWORK_POLICIES: [&str; 3] = ["raidc-default-deny", "raidc-allow-dns", "raidc-allow-namespace"];
+
+fn labels(tenant: &str) -> Value {
+    json!({MANAGED_BY_LABEL: MANAGED_BY, TENANT_LABEL: tenant})
+}
+
+/// The namespace, with Pod Security at `restricted`: KubeVirt's launchers, CDI's importers and VolSync's movers run there as it
+/// wants, and so must everything else.
+#[must_use]
+pub fn namespace(tenant: &str, name: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": {
+            MANAGED_BY_LABEL: MANAGED_BY,
+            TENANT_LABEL: tenant,
+            "pod-security.kubernetes.io/audit": "restricted",
+            "pod-security.kubernetes.io/enforce": "restricted",
+            "pod-security.kubernetes.io/warn": "restricted",
+        }},
+    })
+}
+
+/// One binding of all these people to one ClusterRole, so that who is taken off the list has lost it with the next write.
+/// Nobody on the list is a binding without subjects.
+#[must_use]
+pub fn role_binding(
+    tenant: &str,
+    namespace: &str,
+    name: &str,
+    cluster_role: &str,
+    people: &[&People],
+) -> Value {
+    let subject = |kind: &str, name: &String| json!({"kind": kind, "name": name, "apiGroup": "rbac.authorization.k8s.io"});
+    let mut subjects: Vec<Value> = Vec::new();
+    for them in people {
+        subjects.extend(them.users.iter().map(|name| subject("User", name)));
+        subjects.extend(them.groups.iter().map(|name| subject("Group", name)));
+    }
+    subjects.sort_by_key(|s| (s["kind"].to_string(), s["name"].to_string()));
+    subjects.dedup();
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels(tenant)},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": cluster_role},
+        "subjects": subjects,
+    })
+}
+
+/// Name of a tenant's binding in the namespace of the catalogue.
+#[must_use]
+pub fn catalogue_binding_name(tenant: &str) -> String {
+    format!("raidc-catalogue-{tenant}")
+}
+
+/// Everything is shut, except names (DNS) and what the namespace's own pods say to each other, which VolSync's movers need.
+#[must_use]
+pub fn network_policies(tenant: &str, namespace: &str) -> [Value; 3] {
+    let policy = |name: &str, spec: Value| {
+        json!({
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": name, "namespace": namespace, "labels": labels(tenant)},
+            "spec": spec,
+        })
+    };
+    let [deny, dns, inside] = NETWORK_POLICIES;
+    [
+        policy(
+            deny,
+            json!({"podSelector": {}, "policyTypes": ["Egress", "Ingress"]}),
+        ),
+        policy(
+            dns,
+            json!({
+                "podSelector": {},
+                "policyTypes": ["Egress"],
+                "egress": [{
+                    "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
+                    "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
+                }],
+            }),
+        ),
+        policy(
+            inside,
+            json!({
+                "podSelector": {},
+                "policyTypes": ["Egress", "Ingress"],
+                "egress": [{"to": [{"podSelector": {}}]}],
+                "ingress": [{"from": [{"podSelector": {}}]}],
+            }),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_tenants_is_ever_owned_by_it() {
+        let mut all = vec![
+            namespace("kuldiga", "kuldiga"),
+            role_binding("kuldiga", "kuldiga", ADMINS, "raidc-tenant-admin", &[]),
+        ];
+        all.extend(network_policies("kuldiga", "kuldiga"));
+        for body in all {
+            assert!(body["metadata"].get("ownerReferences").is_none(), "{body}");
+            assert_eq!(body["metadata"]["labels"]["raidc.dev/tenant"], "kuldiga");
+        }
+    }
+
+    #[test]
+    fn a_namespace_is_never_looser_than_restricted() {
+        let body = namespace("kuldiga", "kuldiga-it");
+        for mode in ["enforce", "audit", "warn"] {
+            assert_eq!(
+                body["metadata"]["labels"][format!("pod-security.kubernetes.io/{mode}")],
+                "restricted"
+            );
+        }
+    }
+
+    #[test]
+    fn who_is_on_the_list_twice_is_bound_once_and_order_is_no_change() {
+        let a = People {
+            users: vec!["b".into(), "a".into()],
+            groups: vec!["g".into()],
+        };
+        let b = People {
+            users: vec!["a".into()],
+            groups: vec![],
+        };
+        let one = role_binding("t", "t", ADMINS, "r", &[&a, &b]);
+        let other = role_binding("t", "t", ADMINS, "r", &[&b, &a]);
+        assert_eq!(one, other);
+        assert_eq!(one["subjects"].as_array().map(Vec::len), Some(3));
+        assert_eq!(
+            role_binding("t", "t", ADMINS, "r", &[&People::default()])["subjects"],
+            json!([])
+        );
+    }
+
+    #[test]
+    fn nothing_leaves_the_namespace_but_questions_for_names() {
+        let [deny, dns, inside] = network_policies("t", "t");
+        assert_eq!(deny["spec"]["policyTypes"], json!(["Egress", "Ingress"]));
+        assert!(deny["spec"].get("egress").is_none() && deny["spec"].get("ingress").is_none());
+        assert_eq!(
+            dns["spec"]["egress"][0]["to"],
+            json!([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}])
+        );
+        assert_eq!(
+            inside["spec"]["egress"],
+            json!([{"to": [{"podSelector": {}}]}]),
+            "no namespaceSelector: only this namespace"
+        );
+    }
+}

@@ -1,0 +1,237 @@
+//! Everything that is known about one server, taken from the stores at one moment. I/O: reads stores only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::ResourceExt as _;
+use raidc_crds::ReplicationPolicy;
+use raidc_crds::Site;
+use raidc_crds::Tenant;
+use raidc_crds::VirtualServer;
+use raidc_crds::names;
+use raidc_crds::quantity::Quantity;
+use raidc_planner::DemandId;
+use raidc_planner::ServerId;
+use raidc_planner::Waiting;
+
+use crate::Ctx;
+use crate::foreign::cdi::DataSource;
+use crate::foreign::cdi::DataVolume;
+use crate::foreign::kubevirt::VirtualMachine;
+use crate::foreign::kubevirt::VirtualMachineInstance;
+use crate::inventory::stores::Stores;
+use crate::inventory::translate::Note;
+use crate::reconcile::claims::ClaimSeen;
+use crate::reconcile::copies;
+
+/// One disk that the spec asks for, and what there is of it.
+#[derive(Clone, Debug)]
+pub struct DiskSeen {
+    /// Name within the server.
+    pub name: String,
+    /// Size asked for.
+    pub size: Quantity,
+    /// Name of its claim and DataVolume.
+    pub claim_name: String,
+    /// CDI's DataVolume.
+    pub volume: Option<Arc<DataVolume>>,
+    /// The claim.
+    pub claim: Option<ClaimSeen>,
+    /// Whether the claim's class lets volumes grow; `None` is unknown.
+    pub can_grow: Option<bool>,
+}
+
+/// What is served: a backend that is absent, or still being read, says nothing about what exists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backends {
+    /// KubeVirt's stores have been read.
+    pub kubevirt: bool,
+    /// CDI's.
+    pub cdi: bool,
+    /// VolSync's.
+    pub volsync: bool,
+}
+
+/// What the placement loop last said of this server.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// A plan has been made.
+    pub planned: bool,
+    /// It waits for a place.
+    pub waiting: Option<Waiting>,
+    /// It has a place, but not the copies or the reserve that its policy asks for.
+    pub unprotected: Option<Waiting>,
+    /// It was not given to the planner.
+    pub note: Option<Note>,
+}
+
+/// Everything that is known about one server.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// Whose namespace it is in.
+    pub tenant: Option<Arc<Tenant>>,
+    /// The policy that it names, or its tenant's default.
+    pub policy: Option<Arc<ReplicationPolicy>>,
+    /// The size that it names exists.
+    pub size_exists: bool,
+    /// The image that it names.
+    pub image: Option<Arc<DataSource>>,
+    /// Every site by name.
+    pub sites: BTreeMap<String, Arc<Site>>,
+    /// Root disk first.
+    pub disks: Vec<DiskSeen>,
+    /// KubeVirt's machine, if it is this server's.
+    pub machine: Option<Arc<VirtualMachine>>,
+    /// A machine of this name that is not this server's.
+    pub other_machine: bool,
+    /// The machine's present run.
+    pub instance: Option<Arc<VirtualMachineInstance>>,
+    /// VolSync's objects.
+    pub copies: copies::Seen,
+    /// What is served.
+    pub backends: Backends,
+    /// What the placement loop said.
+    pub told: Told,
+}
+
+/// Name of the policy that protects a server.
+#[must_use]
+pub fn policy_name<'a>(server: &'a VirtualServer, tenant: Option<&'a Tenant>) -> Option<&'a str> {
+    let own = server.spec.policy.as_deref();
+    own.or_else(|| tenant.map(|t| t.spec.default_policy.as_str()))
+}
+
+/// The tenant of a namespace: the one that the namespace's label names, else the oldest that claims it.
+#[must_use]
+pub fn tenant_of(stores: &Stores, namespace: &str) -> Option<Arc<Tenant>> {
+    let claims = |t: &Tenant| t.spec.namespace.as_deref().unwrap_or(t.name_any().as_str()) == namespace;
+    let labelled = stores
+        .namespaces
+        .get_cluster(namespace)
+        .and_then(|n| n.labels().get(names::TENANT_LABEL).cloned())
+        .and_then(|name| stores.tenants.get_cluster(&name))
+        .filter(|t| claims(t));
+    labelled.or_else(|| {
+        let all = stores.tenants.list().into_iter().filter(|t| claims(t));
+        all.min_by_key(|t| {
+            let made = t.metadata.creation_timestamp.as_ref().map(|time| time.0);
+            (made, t.name_any())
+        })
+    })
+}
+
+/// Looks at the stores.
+#[must_use]
+pub fn gather(ctx: &Ctx, server: &VirtualServer) -> World {
+    let stores = &ctx.stores;
+    let namespace = server.namespace().unwrap_or_default();
+    let name = server.name_any();
+    let uid = server.uid().unwrap_or_default();
+    let tenant = tenant_of(stores, &namespace);
+    let policy = policy_name(server, tenant.as_deref()).and_then(|p| stores.policies.get_cluster(p));
+    let mut world = World {
+        tenant,
+        policy,
+        sites: stores
+            .sites
+            .list()
+            .into_iter()
+            .map(|s| (s.name_any(), s))
+            .collect(),
+        told: told(ctx, &namespace, &name),
+        ..World::default()
+    };
+    if let Some(kubevirt) = stores.kubevirt.get() {
+        world.backends.kubevirt = true;
+        let size = server.spec.size.as_deref();
+        world.size_exists = size.is_some_and(|s| kubevirt.instancetypes.get_cluster(s).is_some());
+        let ours = |labels: &BTreeMap<String, String>| labels.get(names::SERVER_UID_LABEL) == Some(&uid);
+        let machine = kubevirt.vms.get(&namespace, &name);
+        world.other_machine = machine.as_ref().is_some_and(|m| !ours(m.labels()));
+        world.machine = machine.filter(|m| ours(m.labels()));
+        world.instance = kubevirt.vmis.get(&namespace, &name).filter(|i| ours(i.labels()));
+    }
+    if let Some(cdi) = stores.cdi.get() {
+        world.backends.cdi = true;
+        world.image = cdi
+            .datasources
+            .get(&ctx.config.image_namespace, &server.spec.image);
+    }
+    world.disks = disks(stores, server, &namespace, &name);
+    if let Some(volsync) = stores.volsync.get() {
+        world.backends.volsync = true;
+        let of_server = |labels: &BTreeMap<String, String>| labels.get(names::SERVER_LABEL) == Some(&name);
+        world.copies.sources = volsync
+            .sources
+            .in_namespace(&namespace)
+            .into_iter()
+            .filter(|s| of_server(s.labels()))
+            .map(|s| (s.name_any(), s))
+            .collect();
+        world.copies.destinations = volsync
+            .destinations
+            .in_namespace(&namespace)
+            .into_iter()
+            .filter(|d| of_server(d.labels()))
+            .map(|d| (d.name_any(), d))
+            .collect();
+        for pair in world.copies.destinations.keys() {
+            let claim_name = format!("volsync-{pair}-dst");
+            if let Some(claim) = claim(stores, &namespace, &claim_name) {
+                world.copies.claims.insert(claim_name, claim);
+            }
+        }
+    }
+    world
+}
+
+fn told(ctx: &Ctx, namespace: &str, name: &str) -> Told {
+    let decision = ctx.decision();
+    let id = ServerId::new(namespace, name);
+    Told {
+        planned: decision.is_made(),
+        waiting: decision.plan.waiting.get(&DemandId::Server(id.clone())).cloned(),
+        unprotected: decision.plan.servers.get(&id).and_then(|s| s.unprotected.clone()),
+        note: decision.notes.servers.get(&id).cloned(),
+    }
+}
+
+fn disks(stores: &Stores, server: &VirtualServer, namespace: &str, name: &str) -> Vec<DiskSeen> {
+    let root = (names::ROOT_DISK, &server.spec.root_disk.size);
+    let more = server.spec.disks.iter().map(|d| (d.name.as_str(), &d.size));
+    std::iter::once(root)
+        .chain(more)
+        .map(|(disk, size)| {
+            let claim_name = names::disk_claim(name, disk);
+            let claim = claim(stores, namespace, &claim_name);
+            let class = claim.as_ref().and_then(|c| c.class().map(str::to_owned));
+            let can_grow = class
+                .and_then(|c| stores.storage_classes.get_cluster(&c))
+                .map(|c| c.allow_volume_expansion == Some(true));
+            DiskSeen {
+                name: disk.to_owned(),
+                size: size.clone(),
+                volume: stores
+                    .cdi
+                    .get()
+                    .and_then(|cdi| cdi.datavolumes.get(namespace, &claim_name)),
+                claim_name,
+                claim,
+                can_grow,
+            }
+        })
+        .collect()
+}
+
+/// A claim and the volume that it names.
+#[must_use]
+pub fn claim(stores: &Stores, namespace: &str, name: &str) -> Option<ClaimSeen> {
+    let claim: Arc<PersistentVolumeClaim> = stores.pvcs.get(namespace, name)?;
+    let volume = claim
+        .spec
+        .as_ref()
+        .and_then(|s| s.volume_name.as_deref())
+        .and_then(|v| stores.persistent_volumes.get_cluster(v));
+    Some(ClaimSeen { claim, volume })
+}

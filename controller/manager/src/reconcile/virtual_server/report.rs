@@ -1,0 +1,354 @@
+//! From what is seen to what the status says. No I/O.
+//!
+//! Ready is "as you asked": a server that was asked to stop and has stopped is Ready. Protection never feeds it.
+
+use jiff::Timestamp;
+use raidc_crds::VirtualServer;
+use raidc_crds::condition;
+use raidc_crds::condition::Status;
+use raidc_crds::virtual_server::CopyStatus;
+use raidc_crds::virtual_server::DiskStatus;
+use raidc_crds::virtual_server::Power;
+use serde_json::Value;
+use serde_json::json;
+
+use super::gather::DiskSeen;
+use super::gather::World;
+use super::gather::policy_name;
+use super::validate::Refusal;
+use crate::foreign::kubevirt::LooseCondition;
+use crate::foreign::kubevirt::VirtualMachine;
+use crate::foreign::kubevirt::VirtualMachineInstance;
+use crate::reconcile::copies::evidence::Verdict;
+use crate::reconcile::status::Outcome;
+
+/// State of a disk that is filled and bound.
+pub const READY_DISK: &str = "Ready";
+/// State of a disk that was there and is gone.
+pub const LOST_DISK: &str = "Lost";
+/// Importer restarts after which the image or the network is at fault rather than luck.
+const MANY_RESTARTS: i64 = 3;
+/// Addresses that the status has room for.
+const MAX_ADDRESSES: usize = 16;
+
+/// What the machine does, as far as it can be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// It runs and answers.
+    Running,
+    /// It does not run and nothing of it is left.
+    Stopped,
+    /// Anything between, or not known.
+    Between,
+}
+
+/// What the machine does. KubeVirt's `status.ready` speaks of the generation in `desiredGeneration`; one that speaks of an
+/// earlier one is not believed. `printableStatus` is never looked at.
+#[must_use]
+pub fn run(machine: Option<&VirtualMachine>, instance: Option<&VirtualMachineInstance>) -> Run {
+    let status = machine.and_then(|m| m.status.as_ref());
+    let Some(instance) = instance else {
+        let gone = status.is_some_and(|s| s.created != Some(true) && s.ready != Some(true));
+        return if gone { Run::Stopped } else { Run::Between };
+    };
+    let of = instance.status.as_ref();
+    let running =
+        of.is_some_and(|s| s.phase.as_deref() == Some("Running") && is_true(&s.conditions, "Ready"));
+    let generation = machine.and_then(|m| m.metadata.generation);
+    let believed = status.is_some_and(|s| {
+        s.ready == Some(true) && (s.desired_generation.is_none() || s.desired_generation == generation)
+    });
+    let leaving = instance.metadata.deletion_timestamp.is_some();
+    if running && believed && !leaving {
+        Run::Running
+    } else {
+        Run::Between
+    }
+}
+
+fn is_true(conditions: &[LooseCondition], kind: &str) -> bool {
+    conditions.iter().any(|c| c.type_ == kind && c.status == "True")
+}
+
+/// One word on a disk: Ready, or what it waits for.
+#[must_use]
+pub fn disk_state(disk: &DiskSeen, was_ready: bool) -> String {
+    let phase = disk
+        .volume
+        .as_ref()
+        .and_then(|v| v.status.as_ref()?.phase.as_deref());
+    let claim = disk.claim.as_ref();
+    if claim.is_some_and(super::super::claims::ClaimSeen::is_lost) {
+        return LOST_DISK.to_owned();
+    }
+    match (phase, claim) {
+        // A claim without a DataVolume holds what it holds: it was restored or promoted.
+        (Some("Succeeded"), Some(c)) if c.is_bound() => READY_DISK.to_owned(),
+        (None, Some(c)) if c.is_bound() && disk.volume.is_none() => READY_DISK.to_owned(),
+        (Some("Succeeded") | None, Some(_)) => "Binding".to_owned(),
+        (None | Some(""), None) if disk.volume.is_none() && was_ready => LOST_DISK.to_owned(),
+        (Some(phase), _) if !phase.is_empty() && phase != "Succeeded" => phase.to_owned(),
+        _ => "Pending".to_owned(),
+    }
+}
+
+/// What CDI complains about, when it has tried often enough.
+fn complaint(disk: &DiskSeen) -> Option<String> {
+    let status = disk.volume.as_ref()?.status.as_ref()?;
+    let failed = status.phase.as_deref() == Some("Failed");
+    if !failed && status.restart_count.unwrap_or(0) <= MANY_RESTARTS {
+        return None;
+    }
+    let says = status
+        .conditions
+        .iter()
+        .find(|c| c.type_ == "Running")
+        .and_then(|c| c.message.clone());
+    Some(says.unwrap_or_else(|| "no reason is given".to_owned()))
+}
+
+/// The whole of our part of a server's status.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What is written.
+    pub status: Value,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// When time alone changes it.
+    pub look_again_at: Option<Timestamp>,
+}
+
+/// Puts the status together.
+#[must_use]
+pub fn report(
+    server: &VirtualServer,
+    world: &World,
+    refusal: Option<&Refusal>,
+    cannot_grow: &[&str],
+    protected: &Verdict,
+    now: Timestamp,
+) -> Report {
+    let generation = server.metadata.generation;
+    let disks = disk_statuses(server, world);
+    let provisioned = provisioned(world, &disks, cannot_grow);
+    let outcome = outcome(server, world, refusal, &disks, &provisioned);
+    let mut conditions = outcome.conditions(generation, now);
+    conditions.push(condition::condition(
+        condition::PROVISIONED,
+        provisioned.status,
+        provisioned.reason,
+        provisioned.message,
+        generation,
+        now,
+    ));
+    conditions.push(condition::condition(
+        condition::PROTECTED,
+        protected.status,
+        &protected.reason,
+        protected.message.clone(),
+        generation,
+        now,
+    ));
+    let instance = world.instance.as_deref().and_then(|i| i.status.as_ref());
+    let mut status = json!({
+        "observedGeneration": generation.unwrap_or_default(),
+        "conditions": conditions,
+        "disks": disks,
+        "addresses": instance.map(addresses).unwrap_or_default(),
+        "copies": copies(&protected.copies),
+    });
+    if let Some(node) = instance
+        .and_then(|s| s.node_name.as_deref())
+        .filter(|n| !n.is_empty())
+    {
+        status["node"] = json!(node);
+    }
+    if let Some(policy) = policy_name(server, world.tenant.as_deref()) {
+        status["policy"] = json!(policy);
+    }
+    Report {
+        status,
+        outcome,
+        look_again_at: protected.late_at,
+    }
+}
+
+fn copies(copies: &[CopyStatus]) -> Vec<CopyStatus> {
+    let mut sorted = copies.to_vec();
+    sorted.sort_by(|a, b| a.site.cmp(&b.site));
+    sorted
+}
+
+fn addresses(status: &crate::foreign::kubevirt::VirtualMachineInstanceStatus) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for interface in &status.interfaces {
+        let several = interface.ip_addresses.iter().flatten();
+        for address in interface.ip_address.iter().chain(several) {
+            if !address.is_empty() && !all.contains(address) {
+                all.push(address.clone());
+            }
+        }
+    }
+    all.truncate(MAX_ADDRESSES);
+    all
+}
+
+fn disk_statuses(server: &VirtualServer, world: &World) -> Vec<DiskStatus> {
+    let before = server
+        .status
+        .as_ref()
+        .map(|s| s.disks.as_slice())
+        .unwrap_or_default();
+    if !world.backends.cdi {
+        // Disks that cannot be read are neither ready nor lost.
+        return before.to_vec();
+    }
+    world
+        .disks
+        .iter()
+        .map(|disk| {
+            let was_ready = before
+                .iter()
+                .any(|d| d.name == disk.name && (d.state == READY_DISK || d.state == LOST_DISK));
+            DiskStatus {
+                name: disk.name.clone(),
+                claim: disk.claim_name.clone(),
+                state: disk_state(disk, was_ready),
+            }
+        })
+        .collect()
+}
+
+struct Provisioned {
+    status: Status,
+    reason: &'static str,
+    message: String,
+}
+
+fn provisioned(world: &World, disks: &[DiskStatus], cannot_grow: &[&str]) -> Provisioned {
+    let no = |reason, message: String| Provisioned {
+        status: Status::False,
+        reason,
+        message,
+    };
+    if !world.backends.cdi || !world.backends.kubevirt {
+        return Provisioned {
+            status: Status::Unknown,
+            reason: "BackendUnavailable",
+            message: "disks and machines cannot be read now: KubeVirt or CDI is not installed, or is still being read".to_owned(),
+        };
+    }
+    if !cannot_grow.is_empty() {
+        return no(
+            "DiskCannotGrow",
+            format!(
+                "the storage class of disk {} does not let volumes grow: the platform team has to allow it (allowVolumeExpansion)",
+                cannot_grow.join(", ")
+            ),
+        );
+    }
+    let waiting: Vec<String> = disks
+        .iter()
+        .filter(|d| d.state != READY_DISK)
+        .map(|d| format!("{} is {}", d.name, d.state))
+        .collect();
+    if !waiting.is_empty() || disks.is_empty() {
+        return no("DisksNotReady", format!("disks: {}", waiting.join(", ")));
+    }
+    let Some(machine) = &world.machine else {
+        return no(
+            "NoMachine",
+            "the disks are ready, the machine is not made yet".to_owned(),
+        );
+    };
+    let not_retained: Vec<&str> = world
+        .disks
+        .iter()
+        .filter(|d| {
+            d.claim
+                .as_ref()
+                .and_then(super::super::claims::ClaimSeen::is_retained)
+                == Some(false)
+        })
+        .map(|d| d.name.as_str())
+        .collect();
+    let mut message = "disks and machine are there".to_owned();
+    if !not_retained.is_empty() {
+        message = format!(
+            "{message}; the volumes of {} go when their claims go (reclaim policy Delete): the platform team should set Retain",
+            not_retained.join(", ")
+        );
+    }
+    if machine
+        .status
+        .as_ref()
+        .is_some_and(|s| is_true(&s.conditions, "RestartRequired"))
+    {
+        message.push_str("; a change takes effect when the server is next restarted");
+    }
+    Provisioned {
+        status: Status::True,
+        reason: "Provisioned",
+        message,
+    }
+}
+
+fn outcome(
+    server: &VirtualServer,
+    world: &World,
+    refusal: Option<&Refusal>,
+    disks: &[DiskStatus],
+    provisioned: &Provisioned,
+) -> Outcome {
+    if let Some(refusal) = refusal {
+        return if refusal.stalled {
+            Outcome::stalled(&refusal.reason, &refusal.message)
+        } else {
+            Outcome::reconciling(&refusal.reason, &refusal.message)
+        };
+    }
+    if let Some(lost) = disks.iter().find(|d| d.state == LOST_DISK) {
+        return Outcome::stalled(
+            "DiskLost",
+            format!(
+                "the disk {} is gone or has lost its volume: the platform team can restore it from a copy or backup",
+                lost.claim
+            ),
+        );
+    }
+    for disk in &world.disks {
+        if let Some(says) = complaint(disk) {
+            return Outcome::stalled(
+                "DiskFailed",
+                format!("the disk {} cannot be filled: {says}", disk.claim_name),
+            );
+        }
+    }
+    if provisioned.reason == "DiskCannotGrow" {
+        return Outcome::stalled(provisioned.reason, provisioned.message.as_str());
+    }
+    if provisioned.status != Status::True {
+        return Outcome::reconciling(provisioned.reason, provisioned.message.as_str());
+    }
+    let says = world
+        .machine
+        .as_ref()
+        .and_then(|m| m.status.as_ref()?.printable_status.as_deref())
+        .map(|s| format!(" (KubeVirt says {s})"))
+        .unwrap_or_default();
+    match (
+        server.spec.power,
+        run(world.machine.as_deref(), world.instance.as_deref()),
+    ) {
+        (Power::On, Run::Running) => Outcome::Ready {
+            reason: "Running",
+            message: "the server runs".to_owned(),
+        },
+        (Power::Off, Run::Stopped) => Outcome::Ready {
+            reason: "Stopped",
+            message: "the server is stopped, as asked".to_owned(),
+        },
+        (Power::On, _) => Outcome::reconciling("Starting", format!("the server is starting{says}")),
+        (Power::Off, _) => Outcome::reconciling("Stopping", format!("the server is stopping{says}")),
+    }
+}

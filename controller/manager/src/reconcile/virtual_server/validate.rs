@@ -1,0 +1,473 @@
+//! From what is asked and what there is to what is to be done, or to why nothing can be. No I/O.
+//!
+//! A refusal takes nothing away: a server that runs goes on running when its policy or size disappears.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use raidc_crds::ReplicationPolicy;
+use raidc_crds::Site;
+use raidc_crds::VirtualServer;
+use raidc_crds::names;
+use raidc_crds::replication_policy::ReplicationMode;
+use raidc_crds::tenant::Service;
+use raidc_crds::virtual_server::Power;
+use raidc_planner::Waiting;
+use raidc_planner::WaitingOn;
+
+use super::gather::DiskSeen;
+use super::gather::World;
+use super::gather::policy_name;
+use crate::executors::Owner;
+use crate::executors::kubevirt::FirstBoot;
+use crate::executors::kubevirt::MAX_INLINE_USER_DATA;
+use crate::executors::kubevirt::Size;
+use crate::executors::kubevirt::user_data;
+use crate::reconcile::copies::evidence::Protection;
+
+/// Why nothing (more) is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Only a person can end it.
+    pub stalled: bool,
+    /// One word in PascalCase.
+    pub reason: String,
+    /// What, why and what to do.
+    pub message: String,
+}
+
+impl Refusal {
+    fn stalled(reason: &str, message: impl Into<String>) -> Self {
+        Self {
+            stalled: true,
+            reason: reason.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    fn waits(reason: &str, message: impl Into<String>) -> Self {
+        Self {
+            stalled: false,
+            reason: reason.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+/// Where the server is to be, as decided and written to its status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// Site.
+    pub site: &'a str,
+    /// Rack.
+    pub rack: &'a str,
+    /// Host that the plan prefers.
+    pub host: Option<&'a str>,
+    /// Reserved place, `site/rack/host`.
+    pub backup: Option<String>,
+    /// Sites with copies.
+    pub copy_sites: &'a [String],
+    /// Epoch.
+    pub epoch: i64,
+    /// Storage class of new disks.
+    pub class: &'a str,
+}
+
+/// A disk that is wanted.
+#[derive(Clone, Debug)]
+pub struct WantedDisk<'a> {
+    /// What there is of it.
+    pub seen: &'a DiskSeen,
+    /// Size in MiB.
+    pub mib: i64,
+    /// It begins as a copy of the image.
+    pub from_image: bool,
+}
+
+/// What is to be there.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// Whose.
+    pub owner: Owner<'a>,
+    /// Switched on.
+    pub on: bool,
+    /// Cores and memory.
+    pub size: Size<'a>,
+    /// Name of the image.
+    pub image: &'a str,
+    /// Root disk first.
+    pub disks: Vec<WantedDisk<'a>>,
+    /// Cloud-init.
+    pub first_boot: FirstBoot<'a>,
+    /// Interface and attachment.
+    pub networks: Vec<(&'a str, &'a str)>,
+    /// Anti-affinity group.
+    pub apart: Option<&'a str>,
+    /// Where.
+    pub place: Place<'a>,
+}
+
+/// The names that children of this server carry.
+#[must_use]
+pub fn owner(server: &VirtualServer) -> Owner<'_> {
+    Owner {
+        namespace: server.metadata.namespace.as_deref().unwrap_or_default(),
+        name: server.metadata.name.as_deref().unwrap_or_default(),
+        uid: server.metadata.uid.as_deref().unwrap_or_default(),
+    }
+}
+
+/// What the policy asks, as far as there is one.
+#[must_use]
+pub fn protection(policy: &ReplicationPolicy) -> Protection<'_> {
+    let rpo = policy.spec.rpo.as_ref();
+    Protection {
+        policy: policy.metadata.name.as_deref().unwrap_or_default(),
+        copies: usize::try_from(policy.spec.copies).unwrap_or(1),
+        mode: policy.spec.mode.filter(|_| policy.spec.copies > 1),
+        rpo: rpo.and_then(|rpo| Some((rpo.seconds().ok()?, rpo.0.as_str()))),
+    }
+}
+
+/// Checks everything that one server asks for against what there is.
+///
+/// # Errors
+/// The first thing in the way, in the order in which a person would want to hear of it.
+pub fn validate<'a>(server: &'a VirtualServer, world: &'a World) -> Result<Wanted<'a>, Refusal> {
+    let policy = subscribed(server, world)?;
+    let size = size(server, world)?;
+    let disks = disks(server, world)?;
+    let first_boot = first_boot(server)?;
+    image(server, world)?;
+    let place = place(server, world, policy)?;
+    in_the_way(server, world, &place)?;
+    Ok(Wanted {
+        owner: owner(server),
+        on: server.spec.power == Power::On,
+        size,
+        image: &server.spec.image,
+        disks,
+        first_boot,
+        networks: server
+            .spec
+            .networks
+            .iter()
+            .map(|n| (n.name.as_str(), n.attachment.as_str()))
+            .collect(),
+        apart: server.spec.apart.as_ref().map(|a| a.group.as_str()),
+        place,
+    })
+}
+
+fn subscribed<'a>(server: &'a VirtualServer, world: &'a World) -> Result<&'a ReplicationPolicy, Refusal> {
+    let Some(tenant) = world.tenant.as_deref() else {
+        return Err(Refusal::stalled(
+            "UnknownTenant",
+            "this namespace belongs to no Tenant: the platform team has to create one",
+        ));
+    };
+    if !tenant.spec.services.contains(&Service::VirtualServers) {
+        return Err(Refusal::stalled(
+            "ServiceNotSubscribed",
+            "the tenant does not use virtual servers: the platform team can add VirtualServers to spec.services of the Tenant",
+        ));
+    }
+    world.policy.as_deref().ok_or_else(|| {
+        let name = policy_name(server, Some(tenant)).unwrap_or_default();
+        Refusal::stalled(
+            "UnknownPolicy",
+            format!(
+                "there is no ReplicationPolicy {name}: choose one of `kubectl get replicationpolicies`, or leave policy out for the \
+                 tenant's default"
+            ),
+        )
+    })
+}
+
+fn size<'a>(server: &'a VirtualServer, world: &World) -> Result<Size<'a>, Refusal> {
+    if !world.backends.kubevirt {
+        return Err(Refusal::waits(
+            "BackendUnavailable",
+            "KubeVirt cannot be read now: it is not installed, or its lists are still being read",
+        ));
+    }
+    match (server.spec.size.as_deref(), server.spec.resources.as_ref()) {
+        (Some(name), _) if world.size_exists => Ok(Size::Instancetype(name)),
+        (Some(name), _) => Err(Refusal::stalled(
+            "UnknownSize",
+            format!(
+                "there is no size {name}: choose one of `kubectl get virtualmachineclusterinstancetypes`, or say resources instead"
+            ),
+        )),
+        (None, Some(resources)) => Ok(Size::Explicit {
+            cores: resources.cores,
+            memory_mib: resources
+                .memory
+                .mib()
+                .map_err(|e| malformed("resources.memory", &e))?,
+        }),
+        (None, None) => Err(Refusal::stalled(
+            "MalformedObject",
+            "neither size nor resources is given: say one of them",
+        )),
+    }
+}
+
+fn malformed(field: &str, error: &dyn std::fmt::Display) -> Refusal {
+    Refusal::stalled("MalformedObject", format!("spec.{field}: {error}"))
+}
+
+fn disks<'a>(server: &VirtualServer, world: &'a World) -> Result<Vec<WantedDisk<'a>>, Refusal> {
+    if !world.backends.cdi {
+        return Err(Refusal::waits(
+            "BackendUnavailable",
+            "CDI cannot be read now: it is not installed, or its lists are still being read",
+        ));
+    }
+    let mut wanted = Vec::new();
+    for seen in &world.disks {
+        let mib = seen
+            .size
+            .mib()
+            .map_err(|e| malformed(&format!("disk {}", seen.name), &e))?;
+        wanted.push(WantedDisk {
+            seen,
+            mib,
+            from_image: seen.name == names::ROOT_DISK,
+        });
+    }
+    if wanted.len() != server.spec.disks.len() + 1 {
+        return Err(Refusal::waits("NotRead", "the disks have not been read yet"));
+    }
+    Ok(wanted)
+}
+
+fn first_boot(server: &VirtualServer) -> Result<FirstBoot<'_>, Refusal> {
+    let keys = &server.spec.ssh_keys;
+    match &server.spec.cloud_init {
+        Some(_) if !keys.is_empty() => Err(Refusal::stalled(
+            "KeysAndCloudInit",
+            "sshKeys and cloudInit cannot be combined, because RAIDC never reads the Secret: put the keys into its user data",
+        )),
+        Some(cloud_init) => Ok(FirstBoot::Secret(&cloud_init.secret_name)),
+        None if user_data(keys).len() > MAX_INLINE_USER_DATA => Err(Refusal::stalled(
+            "TooManyKeys",
+            format!(
+                "the sshKeys together are longer than the {MAX_INLINE_USER_DATA} bytes that KubeVirt takes: use fewer or shorter keys \
+                 (ed25519), or put them into a Secret for cloudInit"
+            ),
+        )),
+        None => Ok(FirstBoot::Keys(keys)),
+    }
+}
+
+fn place<'a>(
+    server: &'a VirtualServer,
+    world: &'a World,
+    policy: &'a ReplicationPolicy,
+) -> Result<Place<'a>, Refusal> {
+    let status = server.status.as_ref();
+    let decided = status.and_then(|s| Some((s, s.site.as_deref()?, s.rack.as_deref()?)));
+    let Some((status, site, rack)) = decided else {
+        return Err(no_place(world));
+    };
+    let class = match policy.spec.mode.filter(|_| policy.spec.copies > 1) {
+        Some(ReplicationMode::Sync) => spanning_class(policy, site, &status.copy_sites)?,
+        _ => site_class(&world.sites, site)?,
+    };
+    Ok(Place {
+        site,
+        rack,
+        host: status.host.as_deref(),
+        backup: status
+            .reserved
+            .as_ref()
+            .map(|r| format!("{}/{}/{}", r.site, r.rack, r.host)),
+        copy_sites: &status.copy_sites,
+        epoch: status.epoch.unwrap_or(0),
+        class,
+    })
+}
+
+fn site_class<'a>(sites: &'a BTreeMap<String, Arc<Site>>, site: &str) -> Result<&'a str, Refusal> {
+    sites.get(site).map(|s| s.spec.storage.class.as_str()).ok_or_else(|| {
+        Refusal::stalled(
+            "UnknownSite",
+            format!("the server has its place at {site} and there is no such Site any more: the platform team has to restore it"),
+        )
+    })
+}
+
+/// The class of a synchronous policy that covers the server's site and every site with a copy: the one with the fewest sites, then
+/// the first by name.
+fn spanning_class<'a>(
+    policy: &'a ReplicationPolicy,
+    site: &str,
+    copy_sites: &[String],
+) -> Result<&'a str, Refusal> {
+    let classes = policy.spec.sync.iter().flat_map(|s| &s.storage_classes);
+    classes
+        .filter(|c| {
+            std::iter::once(site)
+                .chain(copy_sites.iter().map(String::as_str))
+                .all(|wanted| c.sites.iter().any(|s| s == wanted))
+        })
+        .min_by_key(|c| (c.sites.len(), &c.class))
+        .map(|c| c.class.as_str())
+        .ok_or_else(|| {
+            Refusal::stalled(
+                "NoSpanningStorageClass",
+                format!(
+                    "policy {} writes to every copy at once, and none of its storage classes spans {site} and the sites of the copies: \
+                     the platform team has to add one to the policy",
+                    policy.metadata.name.as_deref().unwrap_or_default()
+                ),
+            )
+        })
+}
+
+fn no_place(world: &World) -> Refusal {
+    if let Some(waiting) = &world.told.waiting {
+        return Refusal {
+            stalled: needs_a_person(waiting),
+            reason: waiting.reason().to_owned(),
+            message: waiting.to_string(),
+        };
+    }
+    if let Some(note) = &world.told.note {
+        return Refusal::stalled(note.reason, note.message.clone());
+    }
+    Refusal::waits("Placing", "a place is being looked for")
+}
+
+/// Whether only a person can end this wait: free room, returning hosts and the queue end the others by themselves.
+#[must_use]
+pub fn needs_a_person(waiting: &Waiting) -> bool {
+    match waiting.on {
+        WaitingOn::HostCores { .. }
+        | WaitingOn::HostMemory { .. }
+        | WaitingOn::NoSecondSite { .. }
+        | WaitingOn::SharedRisk { .. }
+        | WaitingOn::ApartGroup { .. }
+        | WaitingOn::Quota { .. }
+        | WaitingOn::RackUnits { .. }
+        | WaitingOn::Feeds { .. }
+        | WaitingOn::DevicesApart { .. }
+        | WaitingOn::NotAllowedSite { .. }
+        | WaitingOn::UnknownTenant
+        | WaitingOn::Malformed { .. } => true,
+        WaitingOn::SiteCeiling { .. }
+        | WaitingOn::HostFull { .. }
+        | WaitingOn::RackWatts { .. }
+        | WaitingOn::ReserveForLoss { .. }
+        | WaitingOn::Storage { .. }
+        | WaitingOn::SitesClosed { .. }
+        | WaitingOn::UnknownInventory { .. }
+        | WaitingOn::Queue { .. }
+        | WaitingOn::PlaceUnknown { .. } => false,
+    }
+}
+
+/// The image is needed only until the root disk has been made: an image that leaves the catalogue later disturbs nobody.
+fn image(server: &VirtualServer, world: &World) -> Result<(), Refusal> {
+    let root = world.disks.first();
+    if root.is_some_and(|d| d.volume.is_some() || d.claim.is_some()) {
+        return Ok(());
+    }
+    let name = &server.spec.image;
+    let Some(image) = world.image.as_deref() else {
+        return Err(Refusal::stalled(
+            "UnknownImage",
+            format!(
+                "there is no image {name} in the catalogue: image cannot be changed, so delete the server and make it with another"
+            ),
+        ));
+    };
+    let ready = image
+        .status
+        .iter()
+        .flat_map(|s| &s.conditions)
+        .find(|c| c.type_ == "Ready");
+    if ready.is_some_and(|c| c.status == "True") {
+        return Ok(());
+    }
+    let why = ready.and_then(|c| c.message.as_deref()).unwrap_or_default();
+    let message = format!("image {name} is in the catalogue and not ready yet");
+    Err(Refusal::waits(
+        "ImageNotReady",
+        if why.is_empty() {
+            message
+        } else {
+            format!("{message}: {why}")
+        },
+    ))
+}
+
+/// Things of the same name that are not this server's, disks that have vanished, and disks that lie elsewhere.
+fn in_the_way(server: &VirtualServer, world: &World, place: &Place<'_>) -> Result<(), Refusal> {
+    let owner = owner(server);
+    if world.other_machine {
+        return Err(Refusal::stalled(
+            "NameTaken",
+            "a VirtualMachine of this name is here and is not this server's: delete it or give the server another name",
+        ));
+    }
+    for disk in &world.disks {
+        if let Some(claim) = &disk.claim {
+            let volume_is_ours = disk.volume.as_ref().is_some_and(|v| {
+                v.metadata
+                    .labels
+                    .as_ref()
+                    .and_then(|l| l.get(names::SERVER_UID_LABEL))
+                    .map(String::as_str)
+                    == Some(owner.uid)
+            });
+            // A claim that CDI has just made may not have our label yet: then its DataVolume speaks for it.
+            let ours = claim.server_uid().map_or(volume_is_ours, |uid| uid == owner.uid);
+            if !ours {
+                return Err(Refusal::stalled(
+                    "DiskNameTaken",
+                    format!(
+                        "the disk {} is already here and was kept from an earlier server: give the server another name, or ask the \
+                         platform team either to delete that disk or to hand it over by the label {}={}",
+                        disk.claim_name,
+                        names::SERVER_UID_LABEL,
+                        owner.uid
+                    ),
+                ));
+            }
+            if let Some(sites) = claim.sites()
+                && !sites.contains(place.site)
+            {
+                return Err(Refusal::waits(
+                    "DisksElsewhere",
+                    format!(
+                        "the plan has a place at {} and the disk {} lies at {}: it stays where it is until a failover moves it",
+                        place.site,
+                        disk.claim_name,
+                        sites.into_iter().collect::<Vec<_>>().join(", ")
+                    ),
+                ));
+            }
+        } else if disk.volume.is_none() && was_ready(server, &disk.name) {
+            return Err(Refusal::stalled(
+                "DiskLost",
+                format!(
+                    "the disk {} was ready and is gone: nothing is made in its place, because it would be empty; the platform team can \
+                     restore it from a copy or backup under the same name",
+                    disk.claim_name
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn was_ready(server: &VirtualServer, disk: &str) -> bool {
+    let status = server.status.as_ref();
+    status.is_some_and(|s| {
+        s.disks.iter().any(|d| {
+            d.name == disk && (d.state == super::report::READY_DISK || d.state == super::report::LOST_DISK)
+        })
+    })
+}
