@@ -77,8 +77,8 @@ fn in_use(engine: &Engine<'_, '_>) -> Use {
         }
     }
     for (c, colocation) in world.fleet.colocations.values().enumerate() {
-        let stands = engine.space.positions[c].iter().any(Option::is_some);
-        if stands && colocate::malformed(colocation).is_none() {
+        let stands = (0..colocation.devices.len()).any(|at| engine.space.stands(c, at));
+        if stands {
             let tenant = world.tenants.binary_search(&colocation.tenant).ok();
             used.add(tenant, &placed_amounts(engine, c));
         }
@@ -97,12 +97,11 @@ fn placed_amounts(engine: &Engine<'_, '_>, index: usize) -> quota::Amounts {
         .nth(index)
         .into_iter()
         .flat_map(|c| &c.devices);
-    for (device, _) in devices
-        .zip(&engine.space.positions[index])
-        .filter(|(_, position)| position.is_some())
-    {
-        amounts[4] += device.watts;
-        amounts[5] += device.units;
+    for (at, device) in devices.enumerate() {
+        if engine.space.stands(index, at) {
+            amounts[4] += device.watts;
+            amounts[5] += device.units;
+        }
     }
     amounts
 }
@@ -136,14 +135,14 @@ pub(crate) fn admit(engine: &mut Engine<'_, '_>) -> bool {
                 } else if claimed.len() < claims(world)
                     && let Some(host) = nearest(engine, server)
                 {
-                    engine.books.add_primary(world, server, host);
+                    engine.books.claim(world, server, host);
                     claimed.push(server);
                 }
             }
         }
     }
     for server in claimed.into_iter().rev() {
-        engine.books.remove_primary(world, server);
+        engine.books.unclaim(world, server);
     }
     changed
 }

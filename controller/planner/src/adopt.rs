@@ -102,12 +102,16 @@ fn adopt_copies(engine: &mut Engine<'_, '_>, server: usize, was: &Was) {
     let mut zones = vec![zone];
     for site in sites {
         let dense = &world.sites[site];
+        // The backup's rack may share more than its site does.
+        let its_zone = backup
+            .filter(|_| first == Some(site))
+            .map_or(dense.zone, |host| world.hosts[host].zone);
         let apart = zones
             .iter()
-            .all(|&other| world.apart_enough(wanted.spread, other, dense.zone));
+            .all(|&other| world.apart_enough(wanted.spread, other, its_zone));
         if kept.len() < most && apart && dense.keeps_copies {
             kept.push(site);
-            zones.push(dense.zone);
+            zones.push(its_zone);
         }
     }
     kept.sort_unstable();

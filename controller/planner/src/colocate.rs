@@ -29,6 +29,8 @@ pub(crate) struct Space {
     units: Vec<Vec<bool>>,
     /// Per colocation in the order of their names, per device: where it stands.
     pub(crate) positions: Vec<Vec<Option<Position>>>,
+    /// Per colocation and device: recorded in a rack that is not known. It stays recorded there.
+    pub(crate) elsewhere: Vec<Vec<bool>>,
     /// Found wrong while adopting.
     pub(crate) problems: Vec<Problem>,
 }
@@ -51,17 +53,20 @@ impl Space {
         }
         for (id, colocation) in &world.fleet.colocations {
             let mut positions = vec![None; colocation.devices.len()];
+            let mut elsewhere = vec![false; colocation.devices.len()];
             let devices = colocation.devices.iter().take(MAX_DEVICES);
             let mut seen = std::collections::BTreeSet::new();
-            for (device, position) in devices.zip(&mut positions) {
+            for ((device, position), elsewhere) in devices.zip(&mut positions).zip(&mut elsewhere) {
                 // What stands in a rack draws power, whatever is wrong with the rest of the request.
                 let sound = wrong_device(device).is_none() && seen.insert(&device.name);
                 let Some(current) = colocation.current.get(&device.name).filter(|_| sound) else {
                     continue;
                 };
                 *position = space.adopt_device(world, books, id, device, current);
+                *elsewhere = position.is_none();
             }
             space.positions.push(positions);
+            space.elsewhere.push(elsewhere);
         }
         space
     }
@@ -144,9 +149,14 @@ impl Space {
         None
     }
 
+    /// Whether a device has a place, in a rack of the books or as recorded.
+    pub(crate) fn stands(&self, colocation: usize, device: usize) -> bool {
+        self.positions[colocation][device].is_some() || self.elsewhere[colocation][device]
+    }
+
     /// Devices of a colocation that have no place yet.
     pub(crate) fn missing(&self, colocation: usize) -> bool {
-        self.positions[colocation].iter().any(Option::is_none)
+        (0..self.positions[colocation].len()).any(|device| !self.stands(colocation, device))
     }
 
     /// Finds a place for every device that has none, or changes nothing.
@@ -176,7 +186,7 @@ impl Space {
         let Some(spec) = colocation.devices.get(device) else {
             return true;
         };
-        if self.positions[index][device].is_some() {
+        if self.stands(index, device) {
             return self.place_from(world, books, index, colocation, device + 1, effort);
         }
         let mut racks: Vec<usize> = (0..world.racks.len())

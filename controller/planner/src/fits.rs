@@ -91,7 +91,7 @@ pub(crate) fn backup(
         }
     }
     let on = books.is_on(world, host);
-    if wanted.warm && !on {
+    if wanted.warm && !books.is_on_now(world, host) {
         return Err(Against::Asleep);
     }
     let draw = dense.draw_mw(wanted.demand[0]);

@@ -9,6 +9,7 @@
 mod admit;
 mod adopt;
 mod apart;
+mod checker;
 mod colocate;
 mod copies;
 mod digest;
@@ -35,6 +36,7 @@ mod summary;
 mod why;
 mod world;
 
+pub use checker::check;
 pub use explain::explain;
 pub use fault::{Fault, Rule};
 pub use fleet::{

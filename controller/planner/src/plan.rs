@@ -302,11 +302,11 @@ impl Plan {
     pub fn feed_back(&self, fleet: &mut Fleet) {
         for (id, decided) in &self.servers {
             if let Some(server) = fleet.servers.get_mut(id) {
-                let known = fleet.hosts.contains_key(&decided.placement.host);
+                let host = &decided.placement.host;
                 server.current = Some(Placement {
                     site: decided.placement.site.clone(),
                     rack: decided.placement.rack.clone(),
-                    host: known.then(|| decided.placement.host.clone()),
+                    host: (!host.as_str().is_empty()).then(|| host.clone()),
                     backup: decided.backup.as_ref().map(|spot| spot.host.clone()),
                     copy_sites: decided.copy_sites.clone(),
                 });

@@ -40,18 +40,13 @@ fn protect_one(engine: &mut Engine<'_, '_>, server: usize) -> bool {
     let world = engine.world;
     let before = engine.books.slots[server].clone();
     engine.books.remove_backup(world, server);
-    let was_backup = world.servers[server].was.as_ref().and_then(|was| was.backup);
-    // The host is not ready but its site can be read: most likely it returns, and copying all data elsewhere in the
-    // meantime would be the larger risk.
-    let unready =
-        was_backup.is_some_and(|host| world.hosts[host].held && !world.sites[world.hosts[host].site].held);
     let stays = |site: &&usize| !world.sites[**site].draining;
     let data: Vec<usize> = before.copies.iter().filter(stays).copied().collect();
     let wish = Wish {
         ranks: Vec::new(),
         data,
         alone_will_do: true,
-        new_copies: !unready,
+        new_copies: true,
     };
     let old = before.backup.filter(|&host| {
         let dense = &world.hosts[host];

@@ -130,14 +130,30 @@ fn colocations(engine: &mut Engine<'_, '_>, plan: &mut Plan) {
     let world = engine.world;
     for (index, (id, colocation)) in world.fleet.colocations.iter().enumerate() {
         let mut places = Vec::new();
-        for (device, position) in colocation.devices.iter().zip(&engine.space.positions[index]) {
-            if let Some((rack, lowest_unit)) = *position {
+        for (at, device) in colocation.devices.iter().enumerate() {
+            let position = engine.space.positions[index][at];
+            if let Some((rack, lowest_unit)) = position {
                 let dense = &world.racks[rack];
                 places.push(DevicePlace {
                     device: device.name.clone(),
                     site: world.sites[dense.site].name.clone(),
                     rack: dense.name.clone(),
                     lowest_unit,
+                    units: device.units,
+                });
+            } else if let Some(current) = colocation.current.get(&device.name)
+                && engine.space.elsewhere[index][at]
+            {
+                places.push(DevicePlace {
+                    device: device.name.clone(),
+                    site: world
+                        .fleet
+                        .racks
+                        .get(&current.rack)
+                        .map(|rack| rack.site.clone())
+                        .unwrap_or_default(),
+                    rack: current.rack.clone(),
+                    lowest_unit: current.lowest_unit,
                     units: device.units,
                 });
             }

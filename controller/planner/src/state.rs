@@ -44,6 +44,8 @@ pub(crate) struct Books {
     pub(crate) reserves: Vec<u32>,
     /// Per host: residents.
     pub(crate) residents: Vec<u32>,
+    /// Per host: residents that are not there but only have room kept for them.
+    pub(crate) claims: Vec<u32>,
     /// Per host: reserves for servers that must start at once, for which the host has to be on.
     pub(crate) warm: Vec<u32>,
     /// Per rack: draw now, in milliwatts: hosts that are on, residents, colocation, others.
@@ -79,6 +81,7 @@ impl Books {
             most_reserved: vec![[0; DIMS]; hosts],
             reserves: vec![0; hosts * scenarios],
             residents: vec![0; hosts],
+            claims: vec![0; hosts],
             warm: vec![0; hosts],
             committed_mw,
             added_mw: vec![0; racks * scenarios],
@@ -92,6 +95,11 @@ impl Books {
     /// Whether the host draws power now.
     pub(crate) fn is_on(&self, world: &World<'_>, host: usize) -> bool {
         world.hosts[host].powered || self.residents[host] > 0
+    }
+
+    /// Whether the host is on for certain: not only because room is kept there for one that waits.
+    pub(crate) fn is_on_now(&self, world: &World<'_>, host: usize) -> bool {
+        world.hosts[host].powered || self.residents[host] > self.claims[host]
     }
 
     /// The most that one scenario adds to a rack, in milliwatts.
@@ -132,6 +140,20 @@ impl Books {
         self.book_primary(world, server, host, -1);
         self.residents[host] -= 1;
         self.turn_if_first(world, host, -1);
+    }
+
+    /// Keeps room for `server` on `host`, beyond what the host has.
+    pub(crate) fn claim(&mut self, world: &World<'_>, server: usize, host: usize) {
+        self.add_primary(world, server, host);
+        self.claims[host] += 1;
+    }
+
+    /// Undoes [`Books::claim`].
+    pub(crate) fn unclaim(&mut self, world: &World<'_>, server: usize) {
+        if let Some(host) = self.slots[server].primary {
+            self.claims[host] -= 1;
+        }
+        self.remove_primary(world, server);
     }
 
     /// Records the server at a site without a host.

@@ -34,7 +34,14 @@ impl Scenarios {
                     .insert(name);
             }
         }
-        for (name, rack) in &fleet.racks {
+        // A rack whose site is not known is set aside: nothing is known of what it falls with.
+        let racked = || {
+            fleet
+                .racks
+                .iter()
+                .filter(|(_, rack)| fleet.sites.contains_key(&rack.site))
+        };
+        for (name, rack) in racked() {
             racks
                 .entry(Scenario::Rack(name.clone()))
                 .or_default()
@@ -68,6 +75,19 @@ impl Scenarios {
                 }
             }
         }
+        // A site whose object is gone can still be lost: servers are recorded there.
+        for current in fleet
+            .servers
+            .values()
+            .filter_map(|server| server.current.as_ref())
+        {
+            if !fleet.sites.contains_key(&current.site) {
+                sites
+                    .entry(Scenario::Site(current.site.clone()))
+                    .or_default()
+                    .insert(&current.site);
+            }
+        }
         let all: Vec<Scenario> = racks
             .keys()
             .chain(sites.keys())
@@ -85,7 +105,11 @@ impl Scenarios {
                 by_rack.entry(rack.clone()).or_default().push(index);
             }
         }
-        for (name, rack) in &fleet.racks {
+        for (name, rack) in fleet
+            .racks
+            .iter()
+            .filter(|(_, rack)| fleet.sites.contains_key(&rack.site))
+        {
             let taken = by_rack.entry(name.clone()).or_default();
             taken.extend(by_site.get(&rack.site).into_iter().flatten());
             taken.sort_unstable();

@@ -1,1 +1,80 @@
 //! Where a server is when its status was lost: read from its VirtualMachine. No I/O.
+//!
+//! Losing status must never move a server: the machine's own affinity and annotations say what was decided.
+
+use k8s_openapi::api::core::v1::NodeSelectorTerm;
+use kube::ResourceExt;
+use raidc_crds::{VirtualServer, names};
+use raidc_planner::{HostName, Placement, SiteName};
+
+use crate::foreign::kubevirt::VirtualMachine;
+
+/// The placement that the machine was made with; `None` when the machine is not this server's or names no site and rack.
+#[must_use]
+pub fn placement(server: &VirtualServer, vm: &VirtualMachine) -> Option<Placement> {
+    // A machine of an earlier server of the same name says nothing about this one.
+    let uid = server.uid()?;
+    if vm.labels().get(names::SERVER_UID_LABEL) != Some(&uid) {
+        return None;
+    }
+    let terms = hard_terms(vm);
+    let site = wanted(terms, names::SITE_LABEL)?;
+    let rack = wanted(terms, names::RACK_LABEL)?;
+    let annotations = vm.annotations();
+    let annotation = |name: &str| annotations.get(name).filter(|text| !text.is_empty());
+    let copy_sites = annotation(names::COPY_SITES_ANNOTATION)
+        .map(|list| {
+            list.split(',')
+                .map(str::trim)
+                .filter(|site| !site.is_empty())
+                .map(SiteName::from)
+                .collect()
+        })
+        .unwrap_or_default();
+    Some(Placement {
+        site: site.into(),
+        rack: rack.into(),
+        host: annotation(names::HOST_ANNOTATION).map(|host| HostName::from(host.as_str())),
+        backup: annotation(names::BACKUP_HOST_ANNOTATION)
+            .and_then(|spot| spot.rsplit('/').next())
+            .map(HostName::from),
+        copy_sites,
+    })
+}
+
+fn hard_terms(vm: &VirtualMachine) -> &[NodeSelectorTerm] {
+    vm.spec
+        .template
+        .spec
+        .affinity
+        .as_ref()
+        .and_then(|affinity| affinity.node_affinity.as_ref())
+        .and_then(|affinity| {
+            affinity
+                .required_during_scheduling_ignored_during_execution
+                .as_ref()
+        })
+        .map_or(&[], |selector| selector.node_selector_terms.as_slice())
+}
+
+/// The one value that every term asks of a label; terms are alternatives, so that one without it says nothing.
+fn wanted<'a>(terms: &'a [NodeSelectorTerm], label: &str) -> Option<&'a str> {
+    let mut found: Option<&str> = None;
+    for term in terms {
+        let value = term
+            .match_expressions
+            .iter()
+            .flatten()
+            .find(|e| e.key == label && e.operator == "In")
+            .and_then(|e| e.values.as_deref())
+            .and_then(|values| match values {
+                [one] => Some(one.as_str()),
+                _ => None,
+            })?;
+        if found.is_some_and(|before| before != value) {
+            return None;
+        }
+        found = Some(value);
+    }
+    found
+}

@@ -1,7 +1,12 @@
 //! What there is: the only place where API objects become the planner's words.
 
 pub mod adopt;
+pub mod amounts;
+mod hosts;
+pub mod overlay;
 pub mod probe;
+mod racks;
+pub mod servers;
 pub mod stores;
 pub mod translate;
 pub mod watched;

@@ -1,7 +1,7 @@
 //! Every watch of the operator and where what it sees is kept. I/O: starts the watches.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
@@ -45,10 +45,17 @@ impl Backend {
     }
 }
 
+/// Nobody has asked discovery yet, or it has not answered.
+const UNASKED: u8 = 0;
+/// Discovery does not list the kinds.
+const MISSING: u8 = 1;
+/// Discovery lists the kinds.
+const SERVED: u8 = 2;
+
 /// Whether a backend is served, and its watches.
 #[derive(Clone, Default)]
 pub struct Optional<T> {
-    served: Arc<AtomicBool>,
+    known: Arc<AtomicU8>,
     stores: T,
 }
 
@@ -61,9 +68,9 @@ pub trait AllSynced {
 impl<T: AllSynced> Optional<T> {
     /// With these stores, served and synced: for tests of what reads stores.
     #[must_use]
-    pub fn served(stores: T) -> Self {
+    pub fn served_by(stores: T) -> Self {
         Self {
-            served: Arc::new(AtomicBool::new(true)),
+            known: Arc::new(AtomicU8::new(SERVED)),
             stores,
         }
     }
@@ -77,13 +84,17 @@ impl<T: AllSynced> Optional<T> {
     /// Whether the backend's kinds are served (its stores may still be empty).
     #[must_use]
     pub fn is_served(&self) -> bool {
-        self.served.load(Ordering::Acquire)
+        self.known.load(Ordering::Acquire) == SERVED
     }
 
-    /// Ready to be read, or not served and not expected to be: a served backend whose lists are still being read is neither.
+    /// Known to be missing, or served and read: while neither is known, nothing may be decided.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        !self.is_served() || self.stores.all_synced()
+        match self.known.load(Ordering::Acquire) {
+            UNASKED => false,
+            MISSING => true,
+            _ => self.stores.all_synced(),
+        }
     }
 
     /// The stores whether synced or not: only to listen to their changes.
@@ -92,9 +103,10 @@ impl<T: AllSynced> Optional<T> {
         &self.stores
     }
 
-    /// The probe has found out.
+    /// The probe has found out; true when that is news.
     pub(super) fn set_served(&self, served: bool) -> bool {
-        self.served.swap(served, Ordering::AcqRel) != served
+        let known = if served { SERVED } else { MISSING };
+        self.known.swap(known, Ordering::AcqRel) != known
     }
 }
 

@@ -1,1 +1,200 @@
 //! The one loop that decides where everything goes. I/O: reads stores, writes decisions.
+//!
+//! It works on a whole fleet (never on half a cache), takes everything that waits in one batch, has the plan checked by a checker
+//! that shares no code with the planner, writes the changed decisions to `status`, assumes them until the watch shows them, and
+//! publishes the decision. What the reconcilers carry out is what `status` records; the published decision says why.
+
+mod decide;
+mod write;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use raidc_planner::{Fault, Fleet, Plan, PlanOptions};
+use tokio::sync::watch;
+
+use crate::inventory::overlay::Overlay;
+use crate::inventory::stores::Stores;
+use crate::inventory::translate::{Notes, Seen, translate};
+use crate::runtime::clock::Clock;
+use crate::runtime::config::Config;
+use crate::runtime::context::Decision;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::writer::Writer;
+
+pub use decide::{Wanted, wanted};
+
+/// The world must be quiet for this long before a plan is made …
+const QUIET: Duration = Duration::from_millis(50);
+/// … but no change waits longer than this.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How often the caches are looked at until they have been read.
+const UNTIL_SYNCED: Duration = Duration::from_millis(100);
+/// The first and the longest wait before decisions that could not be written are decided anew.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// Moving a running server is a planned failover, which this version does not carry out: a plan that moves one on paper would
+/// only make the books wrong. Reserves and copies may move; servers that have lost their host are not limited by this.
+const OPTIONS: PlanOptions = PlanOptions { max_moves: 0 };
+
+/// What the loop needs.
+pub struct Placement {
+    /// What it looks at.
+    pub stores: Stores,
+    /// What it writes with.
+    pub writer: Writer,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Flags.
+    pub config: Arc<Config>,
+    /// Where the decision is published.
+    pub publish: watch::Sender<Arc<Decision>>,
+}
+
+/// What one plan was made for and what became of it.
+struct Last {
+    fleet: Fleet,
+    plan: Plan,
+    faults: Vec<Fault>,
+}
+
+impl Placement {
+    /// Decides until `stop` says so.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        tokio::select! {
+            () = self.decide_for_ever() => {}
+            stopped = stop.wait_for(|stop| *stop) => drop(stopped),
+        }
+    }
+
+    async fn decide_for_ever(&self) {
+        let mut world = self.stores.world.subscribe();
+        let mut overlay = Overlay::default();
+        let mut last: Option<Last> = None;
+        let mut retry: Option<Duration> = None;
+        let mut sequence = 0;
+        loop {
+            while !self.stores.unsynced().is_empty() {
+                tokio::time::sleep(UNTIL_SYNCED).await;
+            }
+            world.mark_unchanged();
+            let servers = self.stores.virtual_servers.list();
+            let colocations = self.stores.colocations.list();
+            overlay.confirm(
+                servers.iter().map(AsRef::as_ref),
+                colocations.iter().map(AsRef::as_ref),
+            );
+            let seen = Seen::from_stores(&self.stores, &self.config.image_namespace, overlay.clone());
+            let (fleet, notes) = translate(&seen);
+            let known = last.take_if(|last| last.fleet == fleet);
+            let made = match known {
+                Some(made) => Some(made),
+                None => self.plan(fleet).await,
+            };
+            if let Some(made) = made {
+                let failed = if made.faults.is_empty() {
+                    self.write(&seen, &made, &notes, &mut overlay).await
+                } else {
+                    // Nothing of a plan with a fault is written; a person has to look, and a changed world may help.
+                    0
+                };
+                if failed == 0 {
+                    retry = None;
+                } else {
+                    let wait = retry.map_or(RETRY.0, |wait| (wait * 2).min(RETRY.1));
+                    retry = Some(wait);
+                }
+                self.publish(&made, notes, &mut sequence);
+                last = Some(made);
+            }
+            settle(&mut world, retry).await;
+        }
+    }
+
+    /// Plans and has the plan checked. `None` when the planner did not come back, which is logged and counted.
+    async fn plan(&self, fleet: Fleet) -> Option<Last> {
+        let started = Instant::now();
+        let work = tokio::task::spawn_blocking(move || {
+            let plan = raidc_planner::plan(&fleet, &OPTIONS);
+            let faults = raidc_planner::check(&fleet, &plan);
+            Last { fleet, plan, faults }
+        });
+        match work.await {
+            Ok(made) => {
+                #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit 52 bits")]
+                let at = self.clock.now().as_second() as f64;
+                self.metrics
+                    .planned(&made.plan, made.faults.len(), started.elapsed(), at);
+                for fault in &made.faults {
+                    tracing::error!(%fault, "the plan breaks a rule and is not carried out: this is a defect of the planner");
+                }
+                Some(made)
+            }
+            Err(error) => {
+                tracing::error!(%error, "the planner ended without an answer");
+                self.metrics.plan_failed();
+                None
+            }
+        }
+    }
+
+    async fn write(&self, seen: &Seen, made: &Last, notes: &Notes, overlay: &mut Overlay) -> usize {
+        let wanted = wanted(seen, &made.fleet, &made.plan, notes, self.clock.now());
+        write::all(&self.writer, wanted, overlay).await
+    }
+
+    fn publish(&self, made: &Last, notes: Notes, sequence: &mut u64) {
+        self.metrics
+            .unusable(notes.nodes.values().map(|node| node.note.reason));
+        self.publish.send_if_modified(|decision| {
+            for (name, node) in &notes.nodes {
+                if node.site.is_none() && decision.notes.nodes.get(name) != Some(node) {
+                    tracing::warn!(%name, reason = node.note.reason, "{}", node.note.message);
+                }
+            }
+            // A plan that is not carried out is not shown as one that is.
+            let (fleet, plan) = if made.faults.is_empty() {
+                (&made.fleet, &made.plan)
+            } else {
+                (&decision.fleet, &decision.plan)
+            };
+            let same = decision.is_made()
+                && decision.plan == *plan
+                && decision.fleet == *fleet
+                && decision.notes == notes
+                && decision.faults == made.faults;
+            if same {
+                return false;
+            }
+            *sequence += 1;
+            *decision = Arc::new(Decision {
+                fleet: fleet.clone(),
+                plan: plan.clone(),
+                sequence: *sequence,
+                notes,
+                faults: made.faults.clone(),
+            });
+            true
+        });
+    }
+}
+
+/// Waits for a change (or for the retry), then until the world is quiet, but not for ever.
+async fn settle(world: &mut watch::Receiver<u64>, retry: Option<Duration>) {
+    let changed = async {
+        if world.changed().await.is_err() {
+            // Nobody can change the world any more: the process is ending.
+            std::future::pending::<()>().await;
+        }
+    };
+    match retry {
+        Some(wait) => drop(tokio::time::timeout(wait, changed).await),
+        None => changed.await,
+    }
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while tokio::time::Instant::now() < deadline
+        && matches!(tokio::time::timeout(QUIET, world.changed()).await, Ok(Ok(())))
+    {}
+}

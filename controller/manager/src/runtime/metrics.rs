@@ -273,6 +273,11 @@ impl Metrics {
         }
     }
 
+    /// The planner did not come back.
+    pub fn plan_failed(&self) {
+        self.plan_faults.set(1);
+    }
+
     /// Nodes that are not used, by reason.
     pub fn unusable<'a>(&self, reasons: impl Iterator<Item = &'a str>) {
         self.unusable_nodes.clear();

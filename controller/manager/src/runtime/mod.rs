@@ -9,6 +9,7 @@ pub mod error;
 pub mod events;
 pub mod health;
 pub mod lease;
+pub mod lease_api;
 pub mod metrics;
 pub mod rights;
 pub mod telemetry;

@@ -1,0 +1,337 @@
+//! Nodes and the pods that are not ours → the planner's hosts, and why the other nodes are not used. No I/O.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::{Container, Node, Pod};
+use kube::ResourceExt;
+use raidc_crds::{Rack, names};
+use raidc_planner::{Fleet, Host, HostName, HostUse, RackName, ServerId, SiteName};
+
+use super::amounts::{self, Round, mib, milli};
+use super::translate::{NodeNote, Note, Notes, Seen};
+
+/// KubeVirt's label of nodes that can run its machines.
+const SCHEDULABLE_LABEL: &str = "kubevirt.io/schedulable";
+/// KubeVirt's label of the pods that its machines run in: `kubevirt.io=virt-launcher`.
+const KUBEVIRT_LABEL: &str = "kubevirt.io";
+
+/// Adds every node that belongs to a rack to the fleet; says of the others, and of those that take nothing new, why.
+pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
+    let racks: BTreeMap<String, &Rack> = seen.racks.iter().map(|r| (r.name_any(), r.as_ref())).collect();
+    let claims = claims(&racks);
+    let taken = taken(seen, fleet);
+    let recorded = recorded(fleet);
+    for node in &seen.nodes {
+        let name = HostName::from(node.name_any());
+        let place = place(node, &racks, &claims, fleet);
+        let (cpu, memory) = taken.get(name.as_str()).copied().unwrap_or_default();
+        let mut host = Host {
+            cpu_milli: allocatable(node, "cpu", milli),
+            memory_mib: allocatable(node, "memory", mib),
+            taken_cpu_milli: cpu,
+            taken_memory_mib: memory,
+            ..Host::default()
+        };
+        match place {
+            Ok((site, rack)) => {
+                let readiness = readiness(node, seen.sizes.is_some());
+                host.powered = !matches!(readiness, Err((HostUse::NotReady | HostUse::Unknown, _)));
+                host.usable = match readiness {
+                    Ok(()) => HostUse::Usable,
+                    Err((usable, note)) => {
+                        let site = Some(site.clone());
+                        notes.nodes.insert(name.clone(), NodeNote { site, note });
+                        usable
+                    }
+                };
+                draw(&mut host, name.as_str(), racks.get(rack.as_str()).copied());
+                (host.site, host.rack) = (site, rack);
+                fleet.hosts.insert(name, host);
+            }
+            Err(misplaced) => {
+                // What is recorded on it stays recorded, at the place where it was recorded.
+                let anchor = recorded.get(&name).cloned().or(misplaced.anchor);
+                notes.nodes.insert(
+                    name.clone(),
+                    NodeNote {
+                        site: misplaced.site,
+                        note: misplaced.note,
+                    },
+                );
+                if let Some((site, rack)) = anchor {
+                    host.usable = HostUse::Unknown;
+                    draw(&mut host, name.as_str(), racks.get(rack.as_str()).copied());
+                    (host.site, host.rack) = (site, rack);
+                    fleet.hosts.insert(name, host);
+                }
+            }
+        }
+    }
+}
+
+/// Racks by the nodes that they list.
+fn claims<'a>(racks: &BTreeMap<String, &'a Rack>) -> BTreeMap<&'a str, BTreeSet<String>> {
+    let mut claims: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (name, rack) in racks {
+        for host in &rack.spec.hosts {
+            claims.entry(&host.node).or_default().insert(name.clone());
+        }
+    }
+    claims
+}
+
+/// Where servers are recorded to be, by host.
+fn recorded(fleet: &Fleet) -> BTreeMap<HostName, (SiteName, RackName)> {
+    fleet
+        .servers
+        .values()
+        .filter_map(|server| server.current.as_ref())
+        .filter_map(|current| {
+            let host = current.host.clone()?;
+            Some((host, (current.site.clone(), current.rack.clone())))
+        })
+        .collect()
+}
+
+/// A node whose place cannot be told.
+struct Misplaced {
+    /// The Site that names it.
+    site: Option<SiteName>,
+    /// Where its draw counts all the same.
+    anchor: Option<(SiteName, RackName)>,
+    /// Why.
+    note: Note,
+}
+
+fn place(
+    node: &Node,
+    racks: &BTreeMap<String, &Rack>,
+    claims: &BTreeMap<&str, BTreeSet<String>>,
+    fleet: &Fleet,
+) -> Result<(SiteName, RackName), Misplaced> {
+    let name = node.name_any();
+    let site_label = node.labels().get(names::SITE_LABEL);
+    let rack_label = node.labels().get(names::RACK_LABEL);
+    let labelled_site = site_label
+        .map(|site| SiteName::from(site.as_str()))
+        .filter(|site| fleet.sites.contains_key(site));
+    let rack = rack_label.and_then(|rack| racks.get(rack));
+    let rack_site = rack.map(|rack| SiteName::from(rack.spec.site.as_str()));
+    let anchor = rack_label
+        .zip(rack_site.clone())
+        .map(|(rack, site)| (site, RackName::from(rack.as_str())));
+    // The site that the label names, else that of the rack: somebody should read it.
+    let site = labelled_site
+        .clone()
+        .or_else(|| rack_site.clone().filter(|site| fleet.sites.contains_key(site)));
+    let refuse = |reason: &'static str, message: String| {
+        Err(Misplaced {
+            site: site.clone(),
+            anchor: anchor.clone(),
+            note: Note::new(reason, message),
+        })
+    };
+    let Some(site_name) = site_label else {
+        return refuse(
+            "NoSiteLabel",
+            format!(
+                "node {name} has no label {}: set it to the name of its Site",
+                names::SITE_LABEL
+            ),
+        );
+    };
+    let Some(labelled_site) = labelled_site else {
+        return refuse(
+            "UnknownSite",
+            format!(
+                "node {name} is labelled {}={site_name} and there is no such Site: correct the label or create the Site",
+                names::SITE_LABEL
+            ),
+        );
+    };
+    let Some(rack_name) = rack_label else {
+        return refuse(
+            "NoRackLabel",
+            format!(
+                "node {name} has no label {}: set it to the name of its Rack",
+                names::RACK_LABEL
+            ),
+        );
+    };
+    let Some(rack_site) = rack_site else {
+        return refuse(
+            "UnknownRack",
+            format!(
+                "node {name} is labelled {}={rack_name} and there is no such Rack: correct the label or create the Rack",
+                names::RACK_LABEL
+            ),
+        );
+    };
+    if rack_site != labelled_site {
+        return refuse(
+            "RackOfOtherSite",
+            format!(
+                "node {name} is labelled with site {labelled_site} and rack {rack_name}, which stands in {rack_site}: correct one of the labels"
+            ),
+        );
+    }
+    let mut claiming = claims.get(name.as_str()).cloned().unwrap_or_default();
+    claiming.insert(rack_name.clone());
+    if claiming.len() > 1 {
+        let all: Vec<&str> = claiming.iter().map(String::as_str).collect();
+        return refuse(
+            "ClaimedByTwoRacks",
+            format!(
+                "node {name} belongs to the racks {} by their spec.hosts and its label: leave it in one of them",
+                all.join(" and ")
+            ),
+        );
+    }
+    Ok((labelled_site, RackName::from(rack_name.as_str())))
+}
+
+/// Whether virtual servers may start there.
+fn readiness(node: &Node, kubevirt: bool) -> Result<(), (HostUse, Note)> {
+    let name = node.name_any();
+    let ready = node
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten())
+        .find(|condition| condition.type_ == "Ready")
+        .map_or("Unknown", |condition| condition.status.as_str());
+    match ready {
+        "True" => {}
+        "False" => {
+            let message =
+                format!("node {name} says that it is not ready: see \"kubectl describe node {name}\"");
+            return Err((HostUse::NotReady, Note::new("NotReady", message)));
+        }
+        _ => {
+            let message = format!(
+                "node {name} has not been heard of, so what runs there is not known: see \"kubectl describe node {name}\""
+            );
+            return Err((HostUse::Unknown, Note::new("ReadinessUnknown", message)));
+        }
+    }
+    let schedulable = node.labels().get(SCHEDULABLE_LABEL).map(String::as_str);
+    if schedulable == Some("false") || (kubevirt && schedulable.is_none()) {
+        let message =
+            format!("KubeVirt does not run on node {name}: its virt-handler there has not reported");
+        return Err((HostUse::NotReady, Note::new("NoKubeVirt", message)));
+    }
+    let spec = node.spec.as_ref();
+    if spec.and_then(|spec| spec.unschedulable) == Some(true) {
+        let message =
+            format!("node {name} is cordoned: \"kubectl uncordon {name}\" lets it take servers again");
+        return Err((HostUse::Cordoned, Note::new("Cordoned", message)));
+    }
+    let taint = spec
+        .and_then(|spec| spec.taints.as_ref())
+        .into_iter()
+        .flatten()
+        .find(|taint| taint.effect != "PreferNoSchedule");
+    if let Some(taint) = taint {
+        let message = format!(
+            "node {name} has the taint {}, which keeps virtual servers off",
+            taint.key
+        );
+        return Err((HostUse::Cordoned, Note::new("Tainted", message)));
+    }
+    Ok(())
+}
+
+fn allocatable(
+    node: &Node,
+    resource: &str,
+    read: fn(&k8s_openapi::apimachinery::pkg::api::resource::Quantity, Round) -> Option<i64>,
+) -> i64 {
+    let status = node.status.as_ref();
+    amounts::of(
+        status.and_then(|status| status.allocatable.as_ref()),
+        resource,
+        read,
+        Round::Down,
+    )
+}
+
+/// Watts from the rack's list, else its defaults, else the nameplate of a common server.
+fn draw(host: &mut Host, name: &str, rack: Option<&Rack>) {
+    let spec = rack.map(|rack| &rack.spec);
+    let listed = spec.and_then(|spec| spec.hosts.iter().find(|listed| listed.node == name));
+    let defaults = spec.and_then(|spec| spec.host_defaults.as_ref());
+    let idle = listed
+        .and_then(|listed| listed.idle_watts)
+        .or(defaults.map(|defaults| defaults.idle_watts));
+    let most = listed
+        .and_then(|listed| listed.max_watts)
+        .or(defaults.map(|defaults| defaults.max_watts));
+    host.watts_known = idle.is_some() && most.is_some();
+    host.max_watts = most
+        .or(idle.filter(|w| *w > names::UNKNOWN_HOST_WATTS))
+        .unwrap_or(names::UNKNOWN_HOST_WATTS);
+    // Unknown idle draw counts as much as the most that it may draw.
+    host.idle_watts = idle.unwrap_or(host.max_watts).min(host.max_watts);
+}
+
+/// What pods that are not ours ask of each node: thousandths of a core and MiB.
+fn taken(seen: &Seen, fleet: &Fleet) -> BTreeMap<String, (i64, i64)> {
+    let mut taken: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for pod in &seen.pods {
+        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
+        let Some(node) = node.filter(|_| !is_ours(pod, fleet)) else {
+            continue;
+        };
+        let (cpu, memory) = requests(pod);
+        let sum = taken.entry(node).or_default();
+        sum.0 = sum.0.saturating_add(cpu);
+        sum.1 = sum.1.saturating_add(memory);
+    }
+    taken
+}
+
+/// The pod of a server that the fleet counts already. The pod of a server that is unknown, or cannot be read, counts as taken.
+fn is_ours(pod: &Pod, fleet: &Fleet) -> bool {
+    let labels = pod.labels();
+    if labels.get(KUBEVIRT_LABEL).map(String::as_str) != Some("virt-launcher") {
+        return false;
+    }
+    let Some(server) = labels.get(names::SERVER_LABEL) else {
+        return false;
+    };
+    let id = ServerId::new(pod.namespace().unwrap_or_default(), server.as_str());
+    fleet.servers.contains_key(&id)
+}
+
+/// As Kubernetes counts a pod: the sum of its containers and side containers, or the largest of what runs before them, with its overhead.
+fn requests(pod: &Pod) -> (i64, i64) {
+    let Some(spec) = &pod.spec else { return (0, 0) };
+    let of = |container: &Container| {
+        let requests = container.resources.as_ref().and_then(|r| r.requests.as_ref());
+        (
+            amounts::of(requests, "cpu", milli, Round::Up).max(0),
+            amounts::of(requests, "memory", mib, Round::Up).max(0),
+        )
+    };
+    let plus = |a: (i64, i64), b: (i64, i64)| (a.0.saturating_add(b.0), a.1.saturating_add(b.1));
+    let most = |a: (i64, i64), b: (i64, i64)| (a.0.max(b.0), a.1.max(b.1));
+    let mut sum = spec.containers.iter().map(of).fold((0, 0), plus);
+    let mut sides = (0, 0);
+    let mut before = (0, 0);
+    for container in spec.init_containers.iter().flatten() {
+        if container.restart_policy.as_deref() == Some("Always") {
+            sides = plus(sides, of(container));
+            before = most(before, sides);
+        } else {
+            before = most(before, plus(sides, of(container)));
+        }
+    }
+    sum = most(plus(sum, sides), before);
+    let overhead = spec.overhead.as_ref();
+    plus(
+        sum,
+        (
+            amounts::of(overhead, "cpu", milli, Round::Up).max(0),
+            amounts::of(overhead, "memory", mib, Round::Up).max(0),
+        ),
+    )
+}

@@ -1,0 +1,317 @@
+//! VirtualServers → the planner's servers. No I/O.
+
+use std::collections::BTreeSet;
+
+use kube::ResourceExt;
+use raidc_crds::replication_policy::{ReplicationMode, SharedRiskRule};
+use raidc_crds::tenant::Service;
+use raidc_crds::virtual_server::{ApartBy, Power};
+use raidc_crds::{ReplicationPolicy, Tenant, VirtualServer};
+use raidc_planner::{Apart, Fleet, Placement, Server, ServerId, SiteName, Spread, TenantName};
+
+use super::amounts::{Round, mib, overhead_mib};
+use super::translate::{Note, Notes, Seen, created_at, entitled, tenant_of};
+use super::{adopt, stores::Backend};
+
+/// A recovery time objective under this needs a reserve on a host that is on: hosts take minutes to wake.
+const WARM_UNDER_SECONDS: i64 = 600;
+
+/// What a server asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Virtual cores, in thousandths.
+    pub cpu_milli: i64,
+    /// Memory of the guest, in MiB.
+    pub memory_mib: i64,
+    /// Memory that KubeVirt needs beside it, in MiB.
+    pub overhead_mib: i64,
+}
+
+/// What protects a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Protection {
+    copies: i64,
+    spread: Spread,
+    warm: bool,
+    sites: Option<BTreeSet<SiteName>>,
+}
+
+/// Adds every server that can be placed, or has a place, to the fleet; says of the others why not.
+pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
+    for server in &seen.servers {
+        let id = ServerId::new(server.namespace().unwrap_or_default(), server.name_any());
+        let current = current(seen, &id, server);
+        let mut problem = None;
+        let mut remember = |note: Note| {
+            problem.get_or_insert(note);
+        };
+        let tenant = match entitled(seen, &id.namespace, Service::VirtualServers) {
+            Ok(tenant) => Some(tenant),
+            Err(note) => {
+                remember(note);
+                tenant_of(&seen.tenants, &id.namespace)
+            }
+        };
+        let size = size(seen, server).unwrap_or_else(|note| {
+            remember(note);
+            last_known_size(server)
+        });
+        let protection = protection(seen, server, tenant.map(AsRef::as_ref)).unwrap_or_else(|note| {
+            remember(note);
+            last_known_protection(current.as_ref())
+        });
+        let storage_mib = storage(server).unwrap_or_else(|note| {
+            remember(note);
+            0
+        });
+        if current.is_none()
+            && let Some(note) = no_image(seen, server)
+        {
+            remember(note);
+        }
+        let refused = problem.is_some();
+        if let Some(note) = problem {
+            notes.servers.insert(id.clone(), note);
+        }
+        // What has a place keeps counting for what it was last known to need; nothing new is let in on a guess, and
+        // nothing that is being deleted.
+        if current.is_none() && (refused || server.metadata.deletion_timestamp.is_some()) {
+            continue;
+        }
+        fleet.servers.insert(
+            id,
+            Server {
+                tenant: TenantName::from(tenant.map_or_else(String::new, |tenant| tenant.name_any())),
+                tier: i64::from(server.spec.tier),
+                created_at: created_at(server.as_ref()),
+                cpu_milli: size.cpu_milli,
+                memory_mib: size.memory_mib,
+                overhead_mib: size.overhead_mib,
+                storage_mib,
+                running: server.spec.power == Power::On,
+                copies: protection.copies,
+                spread: protection.spread,
+                warm: protection.warm,
+                sites_allowed: both(sites_allowed(&server.spec.sites), protection.sites),
+                apart: server.spec.apart.as_ref().map(|apart| Apart {
+                    group: apart.group.clone(),
+                    by: match apart.by {
+                        ApartBy::Host => raidc_planner::ApartBy::Host,
+                        ApartBy::Rack => raidc_planner::ApartBy::Rack,
+                        ApartBy::Site => raidc_planner::ApartBy::Site,
+                    },
+                }),
+                current,
+                released: false,
+            },
+        );
+    }
+}
+
+/// Where the server is: what was decided last, or, when that was lost, what the world says.
+fn current(seen: &Seen, id: &ServerId, server: &VirtualServer) -> Option<Placement> {
+    if let Some(assumed) = seen.overlay.server(server) {
+        return Some(assumed.clone());
+    }
+    recorded(server).or_else(|| {
+        let vm = seen.vms.as_ref()?.get(id)?;
+        adopt::placement(server, vm)
+    })
+}
+
+/// What the status says; `None` when it names no site.
+#[must_use]
+pub fn recorded(server: &VirtualServer) -> Option<Placement> {
+    let status = server.status.as_ref()?;
+    let (site, rack) = (status.site.as_deref()?, status.rack.as_deref()?);
+    Some(Placement {
+        site: site.into(),
+        rack: rack.into(),
+        host: status.host.as_deref().map(Into::into),
+        backup: status.reserved.as_ref().map(|r| r.host.as_str().into()),
+        copy_sites: status.copy_sites.iter().map(|s| s.as_str().into()).collect(),
+    })
+}
+
+/// What the server asks for, by its size or in its own words.
+fn size(seen: &Seen, server: &VirtualServer) -> Result<Size, Note> {
+    let spec = &server.spec;
+    if let Some(resources) = &spec.resources {
+        let memory = resources
+            .memory
+            .mib()
+            .map_err(|wrong| Note::new("MalformedObject", format!("spec.resources.memory: {wrong}")))?;
+        return checked(i64::from(resources.cores), memory, "spec.resources");
+    }
+    let Some(name) = &spec.size else {
+        return Err(Note::new(
+            "MalformedObject",
+            "it says neither size nor resources: set spec.size to a size of the catalogue, such as m-4",
+        ));
+    };
+    let Some(sizes) = &seen.sizes else {
+        return Err(backend_missing(
+            Backend::KubeVirt,
+            "so the size cannot be looked up",
+        ));
+    };
+    let Some(size) = sizes.get(name) else {
+        return Err(Note::new(
+            "UnknownSize",
+            format!(
+                "size {name} is not in the catalogue: choose one of those that \"kubectl get virtualmachineclusterinstancetypes\" lists"
+            ),
+        ));
+    };
+    let memory = mib(&size.spec.memory.guest, Round::Up).unwrap_or(0);
+    checked(size.spec.cpu.guest, memory, &format!("size {name}"))
+}
+
+fn checked(cores: i64, memory_mib: i64, what: &str) -> Result<Size, Note> {
+    if !(1..=1_000_000).contains(&cores) || memory_mib <= 0 {
+        return Err(Note::new(
+            "MalformedSize",
+            format!(
+                "{what} gives {cores} cores and {memory_mib} MiB: both must be more than nothing; ask the platform team to correct it"
+            ),
+        ));
+    }
+    Ok(Size {
+        cpu_milli: cores * 1000,
+        memory_mib,
+        overhead_mib: overhead_mib(memory_mib, cores),
+    })
+}
+
+/// What was counted for it when it was placed; the status keeps memory and overhead as one sum.
+fn last_known_size(server: &VirtualServer) -> Size {
+    let status = server.status.as_ref();
+    Size {
+        cpu_milli: status.and_then(|s| s.cores_milli).unwrap_or(0),
+        memory_mib: status.and_then(|s| s.memory_mib).unwrap_or(0),
+        overhead_mib: 0,
+    }
+}
+
+/// What a backend's absence means, in the words of the object that needs it.
+#[must_use]
+pub fn backend_missing(backend: Backend, so: &str) -> Note {
+    Note::new(
+        "BackendUnavailable",
+        format!(
+            "{} is not installed in this cluster or cannot be read, {so}: ask the platform team; it goes on by itself when it is there",
+            backend.name()
+        ),
+    )
+}
+
+/// The policy that protects a server: its own or its tenant's default.
+#[must_use]
+pub fn policy_name<'a>(server: &'a VirtualServer, tenant: Option<&'a Tenant>) -> Option<&'a str> {
+    server
+        .spec
+        .policy
+        .as_deref()
+        .or_else(|| tenant.map(|tenant| tenant.spec.default_policy.as_str()))
+}
+
+fn protection(seen: &Seen, server: &VirtualServer, tenant: Option<&Tenant>) -> Result<Protection, Note> {
+    let Some(name) = policy_name(server, tenant) else {
+        return Err(Note::new(
+            "UnknownPolicy",
+            "it names no policy and belongs to no Tenant that has a default one: set spec.policy",
+        ));
+    };
+    let Some(policy) = seen.policies.iter().find(|policy| policy.name_any() == name) else {
+        return Err(Note::new(
+            "UnknownPolicy",
+            format!(
+                "policy {name} does not exist: choose one of those that \"kubectl get replicationpolicies\" lists"
+            ),
+        ));
+    };
+    of_policy(policy)
+}
+
+fn of_policy(policy: &ReplicationPolicy) -> Result<Protection, Note> {
+    let spec = &policy.spec;
+    let rto = spec
+        .failover
+        .rto
+        .as_ref()
+        .map(raidc_crds::Duration::seconds)
+        .transpose()
+        .map_err(|wrong| {
+            let name = policy.name_any();
+            Note::new(
+                "MalformedPolicy",
+                format!("policy {name}: failover.rto: {wrong}; ask the platform team to correct it"),
+            )
+        })?;
+    let sites = match (spec.mode, &spec.sync) {
+        (Some(ReplicationMode::Sync), Some(sync)) => {
+            let sites = sync.storage_classes.iter().flat_map(|class| &class.sites);
+            Some(sites.map(|site| SiteName::from(site.as_str())).collect())
+        }
+        _ => None,
+    };
+    Ok(Protection {
+        copies: i64::from(spec.copies),
+        spread: match spec.shared_risks {
+            SharedRiskRule::Avoid => Spread::SharedRisk,
+            SharedRiskRule::Ignore => Spread::Site,
+        },
+        warm: rto.is_some_and(|seconds| seconds < WARM_UNDER_SECONDS),
+        sites,
+    })
+}
+
+/// As many copies as it has, where it has them: a policy that cannot be read changes nothing.
+fn last_known_protection(current: Option<&Placement>) -> Protection {
+    let copies = current.map_or(0, |placement| placement.copy_sites.len());
+    Protection {
+        copies: i64::try_from(copies).unwrap_or(0) + 1,
+        spread: Spread::Site,
+        warm: false,
+        sites: None,
+    }
+}
+
+fn storage(server: &VirtualServer) -> Result<i64, Note> {
+    let spec = &server.spec;
+    let disks = spec.disks.iter().map(|disk| (disk.name.as_str(), &disk.size));
+    let mut sum = 0_i64;
+    for (name, size) in [("root", &spec.root_disk.size)].into_iter().chain(disks) {
+        let size = size
+            .mib()
+            .map_err(|wrong| Note::new("MalformedObject", format!("size of disk {name}: {wrong}")))?;
+        sum = sum.saturating_add(size);
+    }
+    Ok(sum)
+}
+
+fn no_image(seen: &Seen, server: &VirtualServer) -> Option<Note> {
+    let name = &server.spec.image;
+    match &seen.images {
+        None => Some(backend_missing(Backend::Cdi, "so no disk can be made")),
+        Some(images) if images.contains(name) => None,
+        Some(_) => Some(Note::new(
+            "UnknownImage",
+            format!(
+                "image {name} is not in the catalogue: choose one of those that \"kubectl get datasources\" lists in the image namespace, and make a new server, because the image of a server cannot be changed"
+            ),
+        )),
+    }
+}
+
+/// The sites as written; none means any.
+pub(crate) fn sites_allowed(sites: &[String]) -> Option<BTreeSet<SiteName>> {
+    (!sites.is_empty()).then(|| sites.iter().map(|site| site.as_str().into()).collect())
+}
+
+fn both(a: Option<BTreeSet<SiteName>>, b: Option<BTreeSet<SiteName>>) -> Option<BTreeSet<SiteName>> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.intersection(&b).cloned().collect()),
+        (one, None) | (None, one) => one,
+    }
+}

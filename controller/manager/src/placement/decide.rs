@@ -1,0 +1,323 @@
+//! The plan as status: what each object should say about its place. No I/O.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use raidc_crds::colocation::{ColocationStatus, DevicePlace};
+use raidc_crds::condition::{self, PLACED, Status};
+use raidc_crds::virtual_server::{Reserved, VirtualServerStatus};
+use raidc_crds::{Colocation, Rack, VirtualServer};
+use raidc_planner::{
+    ColocationId, DemandId, DevicePosition, Fleet, MoveKind, Placement, Plan, ServerId, ServerPlan,
+};
+
+use crate::inventory::servers::recorded;
+use crate::inventory::translate::{Note, Notes, Seen};
+
+/// What one object's status should say about its place, and what to assume once it does.
+pub enum Wanted {
+    /// Of a server.
+    Server {
+        /// As the watch shows it.
+        object: Arc<VirtualServer>,
+        /// Only the fields that the placement loop owns are set.
+        status: Box<VirtualServerStatus>,
+        /// Where it then is.
+        placement: Option<Placement>,
+    },
+    /// Of a colocation.
+    Colocation {
+        /// As the watch shows it.
+        object: Arc<Colocation>,
+        /// Only the fields that the placement loop owns are set.
+        status: Box<ColocationStatus>,
+        /// Where its devices then stand.
+        positions: BTreeMap<String, DevicePosition>,
+    },
+}
+
+/// What every server's and colocation's status should say.
+#[must_use]
+pub fn wanted(seen: &Seen, fleet: &Fleet, plan: &Plan, notes: &Notes, now: Timestamp) -> Vec<Wanted> {
+    let servers = seen.servers.iter().map(|object| {
+        let (status, placement) = server(seen, fleet, plan, notes, object, now);
+        Wanted::Server {
+            object: Arc::clone(object),
+            status: Box::new(status),
+            placement,
+        }
+    });
+    let racks: BTreeMap<String, &Rack> = seen.racks.iter().map(|r| (r.name_any(), r.as_ref())).collect();
+    let colocations = seen.colocations.iter().map(|object| {
+        let (status, positions) = colocation(&racks, fleet, plan, notes, object, now);
+        Wanted::Colocation {
+            object: Arc::clone(object),
+            status: Box::new(status),
+            positions,
+        }
+    });
+    servers.chain(colocations).collect()
+}
+
+fn server(
+    seen: &Seen,
+    fleet: &Fleet,
+    plan: &Plan,
+    notes: &Notes,
+    object: &VirtualServer,
+    now: Timestamp,
+) -> (VirtualServerStatus, Option<Placement>) {
+    let id = ServerId::new(object.namespace().unwrap_or_default(), object.name_any());
+    let demand = fleet.servers.get(&id);
+    let current = demand.and_then(|server| server.current.clone());
+    let decided = plan.servers.get(&id);
+    let away = decided.and_then(|decided| needs_failover(seen, plan, object, &id, decided));
+    let placed = |status: Status, reason: &str, message: String| {
+        condition::condition(PLACED, status, reason, message, object.metadata.generation, now)
+    };
+    let (placement, says) = match (decided, away) {
+        (Some(decided), None) => {
+            let says = match &decided.held {
+                Some(held) => placed(Status::True, "Held", held.clone()),
+                None => placed(Status::True, "Placed", told(decided)),
+            };
+            (Some(taken(decided)), says)
+        }
+        // It keeps what is recorded of it, and says what it waits for.
+        (Some(_), Some(note)) => (current, placed(Status::False, note.reason, note.message)),
+        (None, _) => {
+            let note = notes.servers.get(&id).cloned().unwrap_or_else(|| {
+                plan.waiting
+                    .get(&DemandId::Server(id.clone()))
+                    .map_or_else(not_planned, |waiting| Note {
+                        reason: waiting.reason(),
+                        message: waiting.to_string(),
+                    })
+            });
+            (current, placed(Status::False, note.reason, note.message))
+        }
+    };
+    let before = object.status.as_ref();
+    let mut status = VirtualServerStatus {
+        conditions: vec![says],
+        ..VirtualServerStatus::default()
+    };
+    if let Some(placement) = &placement {
+        status.site = Some(placement.site.to_string());
+        status.rack = Some(placement.rack.to_string());
+        status.host = placement.host.as_ref().map(ToString::to_string);
+        status.copy_sites = placement.copy_sites.iter().map(ToString::to_string).collect();
+        status.reserved = reserved(fleet, decided, placement, before);
+        status.epoch = Some(before.and_then(|status| status.epoch).unwrap_or(1));
+        status.cores_milli = demand.map(|server| server.cpu_milli);
+        status.memory_mib = demand.map(|server| server.memory_mib.saturating_add(server.overhead_mib));
+        status.watts = decided
+            .map(|decided| decided.watts)
+            .or_else(|| before.and_then(|status| status.watts));
+    }
+    (status, placement)
+}
+
+/// A server that has data at one site is not simply started at another: that is a failover, with a proof that it does not run
+/// any more. Until there is one it stays recorded where it was.
+fn needs_failover(
+    seen: &Seen,
+    plan: &Plan,
+    object: &VirtualServer,
+    id: &ServerId,
+    decided: &ServerPlan,
+) -> Option<Note> {
+    let before = recorded(object)?;
+    if before.site == decided.placement.site {
+        return None;
+    }
+    let has_machine = seen.vms.as_ref().is_none_or(|vms| vms.contains_key(id));
+    let has_disks = object
+        .status
+        .as_ref()
+        .is_some_and(|status| !status.disks.is_empty());
+    if !has_machine && !has_disks {
+        return None;
+    }
+    let why = plan
+        .moves
+        .iter()
+        .find(|change| change.server == *id && change.kind == MoveKind::Primary)
+        .map_or("changed".to_owned(), |change| format!("{:?}", change.reason));
+    Some(Note {
+        reason: "NeedsFailover",
+        message: format!(
+            "its place at {} is gone ({why}) and its data is there: it could start at {}, which needs a failover, and this version carries none out; bring the host or rack at {} back",
+            before.site, decided.placement.site, before.site
+        ),
+    })
+}
+
+fn not_planned() -> Note {
+    Note {
+        reason: "BeingDeleted",
+        message: "it is being deleted and is not given a place".to_owned(),
+    }
+}
+
+fn told(decided: &ServerPlan) -> String {
+    let place = &decided.placement;
+    format!("it has its place in rack {} at {}", place.rack, place.site)
+}
+
+fn taken(decided: &ServerPlan) -> Placement {
+    Placement {
+        site: decided.placement.site.clone(),
+        rack: decided.placement.rack.clone(),
+        host: Some(decided.placement.host.clone()).filter(|host| !host.as_str().is_empty()),
+        backup: decided.backup.as_ref().map(|spot| spot.host.clone()),
+        copy_sites: decided.copy_sites.clone(),
+    }
+}
+
+/// The reserve with its site and rack: from the plan, or from the host as the fleet knows it, or as it was recorded.
+fn reserved(
+    fleet: &Fleet,
+    decided: Option<&ServerPlan>,
+    placement: &Placement,
+    before: Option<&VirtualServerStatus>,
+) -> Option<Reserved> {
+    let host = placement.backup.as_ref()?;
+    if let Some(spot) = decided
+        .and_then(|decided| decided.backup.as_ref())
+        .filter(|spot| spot.host == *host)
+    {
+        return Some(Reserved {
+            site: spot.site.to_string(),
+            rack: spot.rack.to_string(),
+            host: spot.host.to_string(),
+        });
+    }
+    if let Some(known) = fleet.hosts.get(host) {
+        return Some(Reserved {
+            site: known.site.to_string(),
+            rack: known.rack.to_string(),
+            host: host.to_string(),
+        });
+    }
+    before
+        .and_then(|status| status.reserved.clone())
+        .filter(|reserved| reserved.host == host.as_str())
+}
+
+fn colocation(
+    racks: &BTreeMap<String, &Rack>,
+    fleet: &Fleet,
+    plan: &Plan,
+    notes: &Notes,
+    object: &Colocation,
+    now: Timestamp,
+) -> (ColocationStatus, BTreeMap<String, DevicePosition>) {
+    let id = ColocationId::new(object.namespace().unwrap_or_default(), object.name_any());
+    let places = plan.colocations.get(&id).map_or(&[][..], Vec::as_slice);
+    let waiting = plan.waiting.get(&DemandId::Colocation(id.clone()));
+    let note = notes.colocations.get(&id).cloned().or_else(|| {
+        waiting.map(|waiting| Note {
+            reason: waiting.reason(),
+            message: waiting.to_string(),
+        })
+    });
+    let before = object.status.as_ref();
+    let mut devices: Vec<DevicePlace> = Vec::new();
+    let mut positions = BTreeMap::new();
+    for device in &object.spec.devices {
+        let old = before.and_then(|status| status.devices.iter().find(|d| d.name == device.name));
+        if let Some(place) = places.iter().find(|place| place.device == device.name) {
+            devices.push(DevicePlace {
+                name: device.name.clone(),
+                site: place.site.to_string(),
+                rack: place.rack.to_string(),
+                lowest_unit: place.lowest_unit,
+                units: place.units,
+                feeds: feeds(racks.get(place.rack.as_str()).copied(), device.feeds, old),
+            });
+        } else if let Some(old) = old {
+            // The planner set its rack aside; the hardware stands there all the same.
+            devices.push(old.clone());
+        }
+    }
+    for device in &devices {
+        positions.insert(
+            device.name.clone(),
+            DevicePosition {
+                rack: device.rack.as_str().into(),
+                lowest_unit: device.lowest_unit,
+            },
+        );
+    }
+    let all = devices.len() == object.spec.devices.len();
+    let placed = |status: Status, reason: &str, message: String| {
+        condition::condition(PLACED, status, reason, message, object.metadata.generation, now)
+    };
+    let says = match note {
+        None if all => placed(Status::True, "Placed", "every device has its place".to_owned()),
+        Some(note) if !all => placed(Status::False, note.reason, note.message),
+        Some(note) => placed(Status::True, note.reason, note.message),
+        None => {
+            let note = if fleet.colocations.contains_key(&id) {
+                Note {
+                    reason: "RackUnknown",
+                    message: "the rack of a device cannot be read".to_owned(),
+                }
+            } else {
+                not_planned()
+            };
+            placed(Status::False, note.reason, note.message)
+        }
+    };
+    let of_placed = |device: &&raidc_crds::colocation::Device| devices.iter().any(|d| d.name == device.name);
+    let watts: i64 = object
+        .spec
+        .devices
+        .iter()
+        .filter(of_placed)
+        .map(|d| d.watts)
+        .sum();
+    let status = ColocationStatus {
+        conditions: vec![says],
+        units: Some(devices.iter().map(|device| device.units).sum()),
+        watts: Some(watts),
+        devices,
+        ..ColocationStatus::default()
+    };
+    (status, positions)
+}
+
+/// The feeds to plug into: as before while the rack has them, else the first ones, on different panels where that is possible.
+fn feeds(rack: Option<&Rack>, wanted: i32, old: Option<&DevicePlace>) -> Vec<String> {
+    let Some(rack) = rack else {
+        return old.map_or_else(Vec::new, |old| old.feeds.clone());
+    };
+    let wanted = usize::try_from(wanted).unwrap_or(1);
+    let there = &rack.spec.feeds;
+    if let Some(old) = old.filter(|old| old.rack == rack.name_any() && old.feeds.len() == wanted)
+        && old
+            .feeds
+            .iter()
+            .all(|name| there.iter().any(|feed| feed.name == *name))
+    {
+        return old.feeds.clone();
+    }
+    let mut chosen: Vec<&raidc_crds::rack::Feed> = Vec::new();
+    for feed in there {
+        let new_panel = chosen
+            .iter()
+            .all(|other| feed.panel.is_none() || other.panel != feed.panel);
+        if chosen.len() < wanted && new_panel {
+            chosen.push(feed);
+        }
+    }
+    for feed in there {
+        if chosen.len() < wanted && !chosen.iter().any(|other| other.name == feed.name) {
+            chosen.push(feed);
+        }
+    }
+    chosen.iter().map(|feed| feed.name.clone()).collect()
+}
