@@ -112,6 +112,7 @@ fn registration(name: &str, host: &Host, now: Timestamp) -> Value {
                 "machine-type.node.kubevirt.io/q35": "true",
                 "machine-type.node.kubevirt.io/pc-q35-rhel9.6.0": "true",
                 "cpu-model.node.kubevirt.io/Skylake-Server": "true",
+                "cpu-model-migration.node.kubevirt.io/Skylake-Server": "true",
                 "host-model-cpu.node.kubevirt.io/Skylake-Server": "true",
                 "cpu-vendor.node.kubevirt.io/Intel": "true",
                 "scheduling.node.kubevirt.io/tsc-frequency-2400000000": "true",

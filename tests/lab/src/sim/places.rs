@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::csi::classes::SCRATCH;
 use super::engine::Seen;
 use super::value::Look;
 use crate::fleet::FleetSpec;
@@ -78,9 +79,14 @@ impl Places {
         Self { hosts, classes }
     }
 
+    /// The sites of a class, or of the class that it is the short-lived twin of.
+    pub(crate) fn storage(&self, class: &str) -> Option<&Storage> {
+        self.classes.get(class.strip_suffix(SCRATCH).unwrap_or(class))
+    }
+
     /// A host that could use a volume of a class, for volumes that are made before anyone uses them.
     pub(crate) fn host_for(&self, class: &str, usable: impl Fn(&str, &Host) -> bool) -> Option<&str> {
-        let storage = self.classes.get(class)?;
+        let storage = self.storage(class)?;
         let mut hosts = self.hosts.iter();
         let found = hosts.find(|(name, host)| storage.sites.contains(&host.site) && usable(name, host));
         found.map(|(name, _)| name.as_str())
@@ -138,6 +144,10 @@ mod tests {
             places.host_for("fast-talsi", |name, _| !name.starts_with("talsi")),
             None
         );
+        let host = places
+            .host_for("fast-talsi-scratch", |_, _| true)
+            .expect("a host");
+        assert_eq!(places.site_of(host), Some("talsi"));
         assert_eq!(places.host_for("unknown", |_, _| true), None);
     }
 }

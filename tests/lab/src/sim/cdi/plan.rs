@@ -201,7 +201,11 @@ pub(crate) fn status(volume: &Seen, report: &Report<'_>, now: Timestamp) -> Valu
         (
             "Ready",
             report.ready,
-            if report.ready { "" } else { "TransferRunning" },
+            if report.ready || report.phase == "Pending" {
+                ""
+            } else {
+                "TransferRunning"
+            },
             "",
         ),
         ("Running", report.running.0, report.running.1, report.running.2),

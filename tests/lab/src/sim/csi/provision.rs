@@ -51,9 +51,24 @@ impl Provisioner {
             return Ok(Next::After(left));
         }
         self.context
-            .create(Kind::Volume, "", volume(claim, storage, &written))
+            .create(
+                Kind::Volume,
+                "",
+                volume(claim, storage, &written, &self.reclaim(claim)),
+            )
             .await?;
         Ok(Next::OnChange)
+    }
+
+    /// What becomes of the volume when its claim goes: the class says.
+    fn reclaim(&self, claim: &Seen) -> String {
+        let class = Key::cluster(claim.text("/spec/storageClassName"));
+        let class = self.context.world.get(Kind::StorageClass, &class);
+        // A class that is gone says nothing: then the data stays.
+        class.map_or_else(
+            || "Retain".to_owned(),
+            |class| class.text("/reclaimPolicy").to_owned(),
+        )
     }
 
     /// Grows a bound volume to what its claim asks for.
@@ -116,12 +131,7 @@ impl Keeper for Provisioner {
         let Some(claim) = self.context.world.get(Kind::Claim, &key) else {
             return Ok(Next::OnChange);
         };
-        let Some(storage) = self
-            .context
-            .places
-            .classes
-            .get(claim.text("/spec/storageClassName"))
-        else {
+        let Some(storage) = self.context.places.storage(claim.text("/spec/storageClassName")) else {
             return Ok(Next::OnChange);
         };
         if claim.deleting() {
@@ -136,7 +146,7 @@ impl Keeper for Provisioner {
 }
 
 /// The volume for a claim, reserved for it.
-fn volume(claim: &Seen, storage: &Storage, written: &Written) -> Value {
+fn volume(claim: &Seen, storage: &Storage, written: &Written, reclaim: &str) -> Value {
     let name = format!("pvc-{}", claim.uid());
     let key = claim.key();
     json!({
@@ -149,7 +159,7 @@ fn volume(claim: &Seen, storage: &Storage, written: &Written) -> Value {
             "accessModes": claim.at("/spec/accessModes"),
             "volumeMode": claim.at("/spec/volumeMode"),
             "storageClassName": claim.at("/spec/storageClassName"),
-            "persistentVolumeReclaimPolicy": "Retain",
+            "persistentVolumeReclaimPolicy": reclaim,
             "claimRef": {
                 "apiVersion": "v1", "kind": "PersistentVolumeClaim",
                 "namespace": key.ns, "name": key.name, "uid": claim.uid(),
@@ -199,7 +209,7 @@ mod tests {
         let storage = Storage {
             sites: BTreeSet::from(["a".to_owned(), "b".to_owned()]),
         };
-        let volume = volume(&claim, &storage, &Written::default());
+        let volume = volume(&claim, &storage, &Written::default(), "Retain");
         let seen = Arc::new(object(volume.clone()));
         assert_eq!(crate::sim::places::sites_of_volume(&seen), storage.sites);
         assert_eq!(volume["spec"]["claimRef"]["uid"], "u");

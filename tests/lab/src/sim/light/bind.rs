@@ -64,7 +64,7 @@ fn sites_of_disks(context: &Context, vmi: &Seen) -> Option<BTreeSet<String>> {
             .get(Kind::Volume, &Key::cluster(claim.text("/spec/volumeName")));
         let here = match volume {
             Some(volume) => sites_of_volume(&volume),
-            None => match context.places.classes.get(claim.text("/spec/storageClassName")) {
+            None => match context.places.storage(claim.text("/spec/storageClassName")) {
                 Some(storage) => storage.sites.clone(),
                 None => continue,
             },
