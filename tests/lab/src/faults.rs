@@ -5,63 +5,32 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt as _};
-use serde::{Deserialize, Serialize};
 
 use crate::error::LabError;
 use crate::fleet::FleetSpec;
 
-/// Namespace of what belongs to the lab itself.
-pub const NAMESPACE: &str = "raidc-lab";
-/// The ConfigMap with the switches.
-pub const CONFIG_MAP: &str = "faults";
-/// Its key.
-pub const KEY: &str = "faults.json";
+pub use crate::sim::faults::{CONFIG_KEY, CONFIG_MAP, Faults as FaultSet, NAMESPACE};
 
-/// Which faults are on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct FaultSet {
-    /// Sites without power: their hosts are silent and their volumes cannot be reached.
-    pub site_off: BTreeSet<String>,
-    /// Hosts without power, by node name.
-    pub node_off: BTreeSet<String>,
-    /// Groups of sites which cannot reach each other; a site that is in no group reaches all. The first group is
-    /// the one that still reaches the API server.
-    pub partition: Vec<BTreeSet<String>>,
-    /// Disks whose import fails: `namespace/claim`, or `*` for all.
-    pub import_error: BTreeSet<String>,
-    /// Copies that never get done: `namespace/name` of the ReplicationSource, or `*` for all.
-    pub sync_stuck: BTreeSet<String>,
+/// Reads groups of sites from `a,b/c,d`; an empty text heals.
+pub fn parse_partition(groups: &str) -> Vec<Vec<String>> {
+    let names = |group: &str| -> Vec<String> {
+        group
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    groups
+        .split('/')
+        .map(names)
+        .filter(|group| !group.is_empty())
+        .collect()
 }
 
-impl FaultSet {
-    /// Reads the switches from the ConfigMap's data; what is absent is off.
-    pub fn from_config_map(map: &ConfigMap) -> Result<Self, serde_json::Error> {
-        let text = map.data.as_ref().and_then(|data| data.get(KEY));
-        text.map_or_else(|| Ok(Self::default()), |text| serde_json::from_str(text))
-    }
-
-    /// Reads groups of sites from `a,b/c,d`; an empty text heals.
-    pub fn parse_partition(groups: &str) -> Vec<Vec<String>> {
-        let names = |group: &str| -> Vec<String> {
-            group
-                .split(',')
-                .map(str::trim)
-                .filter(|name| !name.is_empty())
-                .map(str::to_owned)
-                .collect()
-        };
-        groups
-            .split('/')
-            .map(names)
-            .filter(|group| !group.is_empty())
-            .collect()
-    }
-
-    /// Whether every switch is off.
-    pub fn is_clear(&self) -> bool {
-        *self == Self::default()
-    }
+fn from_config_map(map: &ConfigMap) -> Result<FaultSet, serde_json::Error> {
+    let text = map.data.as_ref().and_then(|data| data.get(CONFIG_KEY));
+    text.map_or_else(|| Ok(FaultSet::default()), |text| serde_json::from_str(text))
 }
 
 /// Turns faults of one lab on and off. Every call takes effect when the simulator sees it, which is soon, not at once.
@@ -124,9 +93,9 @@ impl Faults {
         self.change(|set| set.partition.clone_from(&groups)).await
     }
 
-    /// Makes the import of a disk fail: `namespace/claim`, or `*` for all.
-    pub async fn import_error(&self, claim: &str) -> Result<(), LabError> {
-        self.change(|set| _ = set.import_error.insert(claim.to_owned()))
+    /// Makes the import of a DataVolume fail: `namespace/name`, or `*` for all.
+    pub async fn import_error(&self, volume: &str) -> Result<(), LabError> {
+        self.change(|set| _ = set.import_error.insert(volume.to_owned()))
             .await
     }
 
@@ -147,7 +116,7 @@ impl Faults {
             .get(CONFIG_MAP)
             .await
             .map_err(LabError::api("show the faults"))?;
-        let set = FaultSet::from_config_map(&map).map_err(|error| LabError::Late {
+        let set = from_config_map(&map).map_err(|error| LabError::Late {
             what: format!("a readable ConfigMap {NAMESPACE}/{CONFIG_MAP}"),
             after: std::time::Duration::ZERO,
             last: error.to_string(),
@@ -155,7 +124,8 @@ impl Faults {
         Ok((map, set))
     }
 
-    async fn change(&self, change: impl Fn(&mut FaultSet)) -> Result<(), LabError> {
+    /// Changes any of the switches; the change is made anew when someone else changed them at the same time.
+    pub async fn change(&self, change: impl Fn(&mut FaultSet)) -> Result<(), LabError> {
         let mut attempt = 1;
         loop {
             let (mut map, mut set) = self.read().await?;
@@ -166,7 +136,7 @@ impl Faults {
             }
             map.data
                 .get_or_insert_default()
-                .insert(KEY.to_owned(), text(&set));
+                .insert(CONFIG_KEY.to_owned(), text(&set));
             let name = map.name_any();
             match self.maps.replace(&name, &PostParams::default(), &map).await {
                 Ok(_) => return Ok(()),
@@ -215,8 +185,8 @@ mod tests {
 
     #[test]
     fn a_partition_is_groups_of_sites_and_nothing_is_none() {
-        assert_eq!(FaultSet::parse_partition("a,b/ c"), [vec!["a", "b"], vec!["c"]]);
-        assert!(FaultSet::parse_partition("").is_empty());
+        assert_eq!(parse_partition("a,b/ c"), [vec!["a", "b"], vec!["c"]]);
+        assert!(parse_partition("").is_empty());
     }
 
     #[test]
@@ -224,21 +194,17 @@ mod tests {
         let json = r#"{"siteOff": ["talsi"], "nodeOff": [], "partition": [["talsi"], ["ventspils", "kuldiga"]],
                        "importError": ["ns/root", "*"], "syncStuck": []}"#;
         let map = |text: &str| ConfigMap {
-            data: Some(BTreeMap::from([(KEY.to_owned(), text.to_owned())])),
+            data: Some(BTreeMap::from([(CONFIG_KEY.to_owned(), text.to_owned())])),
             ..ConfigMap::default()
         };
-        let set = FaultSet::from_config_map(&map(json)).expect("the contract");
+        let set = from_config_map(&map(json)).expect("the contract");
         assert!(set.site_off.contains("talsi") && set.partition.len() == 2 && set.import_error.contains("*"));
+        assert_eq!(from_config_map(&map(&text(&set))).expect("own output"), set);
+        assert_ne!(set, FaultSet::default());
         assert_eq!(
-            FaultSet::from_config_map(&map(&text(&set))).expect("own output"),
-            set
+            from_config_map(&ConfigMap::default()).expect("nothing is off"),
+            FaultSet::default()
         );
-        assert!(!set.is_clear());
-        assert!(
-            FaultSet::from_config_map(&ConfigMap::default())
-                .expect("nothing is off")
-                .is_clear()
-        );
-        assert!(FaultSet::from_config_map(&map("[")).is_err());
+        assert!(from_config_map(&map("[")).is_err());
     }
 }

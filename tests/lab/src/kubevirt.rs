@@ -67,6 +67,10 @@ fn kubevirt_object() -> Result<DynamicObject, LabError> {
             "imageRegistry": "lab.invalid/kubevirt",
             "configuration": {
                 "developerConfiguration": {"featureGates": ["Snapshot"], "useEmulation": false},
+                // Without it no launcher pod may run in a tenant's namespace, which enforces Pod Security `restricted`.
+                "seccompConfiguration": {
+                    "virtualMachineInstanceProfile": {"customProfile": {"runtimeDefaultProfile": true}},
+                },
                 "vmRolloutStrategy": "LiveUpdate",
                 "evictionStrategy": "LiveMigrateIfPossible",
                 "migrations": {"parallelMigrationsPerCluster": 40, "parallelOutboundMigrationsPerNode": 10},

@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use raidc_lab::daemon::{self, LabState};
+use raidc_lab::faults::parse_partition;
 use raidc_lab::parts::Parts;
-use raidc_lab::{Access, FaultSet, Faults, FleetSpec, LabError, LabOptions, Profile, chain};
+use raidc_lab::{Access, Faults, FleetSpec, LabError, LabOptions, Profile, chain};
 
 /// A real Kubernetes control plane on loopback, with KubeVirt's and VolSync's own controllers; only the hardware
 /// under it is simulated. Everything of a lab lies in .lab/NAME.
@@ -48,8 +49,8 @@ enum Verb {
     NodeOn { name: String, node: String },
     /// Cut the network between groups of sites, as in `a,b/c,d`
     Partition { name: String, groups: String },
-    /// Make the import of a disk fail: `namespace/claim`, or `*`
-    ImportError { name: String, claim: String },
+    /// Make the import of a DataVolume fail: `namespace/name`, or `*`
+    ImportError { name: String, volume: String },
     /// Keep a copy from getting done: `namespace/name` of the ReplicationSource, or `*`
     SyncStuck { name: String, source: String },
     /// Turn every fault off
@@ -143,13 +144,8 @@ async fn act(verb: Verb) -> Result<(), LabError> {
         Verb::SiteOn { name, site } => faults(&name).await?.site_on(&site).await,
         Verb::NodeOff { name, node } => faults(&name).await?.node_off(&node).await,
         Verb::NodeOn { name, node } => faults(&name).await?.node_on(&node).await,
-        Verb::Partition { name, groups } => {
-            faults(&name)
-                .await?
-                .partition(&FaultSet::parse_partition(&groups))
-                .await
-        }
-        Verb::ImportError { name, claim } => faults(&name).await?.import_error(&claim).await,
+        Verb::Partition { name, groups } => faults(&name).await?.partition(&parse_partition(&groups)).await,
+        Verb::ImportError { name, volume } => faults(&name).await?.import_error(&volume).await,
         Verb::SyncStuck { name, source } => faults(&name).await?.sync_stuck(&source).await,
         Verb::FaultsClear { name } => faults(&name).await?.clear().await,
         Verb::Parts { arguments } => Parts::build(&arguments, &|line| println!("{line}")).await,

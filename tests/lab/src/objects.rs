@@ -1,17 +1,15 @@
 //! Reading manifests and applying them. Reads files and talks to the API server.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{
-    Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, TypeMeta,
-};
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, TypeMeta};
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 
-use crate::error::LabError;
+use crate::error::{LabError, chain};
+use crate::waiting::until;
 
 /// Field manager of everything that the lab installs.
 const MANAGER: &str = "raidc-lab";
@@ -130,41 +128,52 @@ pub(crate) async fn apply(client: &Client, objects: Vec<DynamicObject>) -> Resul
     stream::iter(work).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-/// Waits until the API server serves every CRD that it has.
-pub(crate) async fn established(client: &Client, within: Duration) -> Result<(), LabError> {
-    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let started = Instant::now();
-    loop {
-        let list = crds
-            .list(&ListParams::default())
-            .await
-            .map_err(LabError::api("list its CRDs"))?;
-        let waiting: Vec<String> = list
-            .items
-            .iter()
-            .filter(|crd| !is_established(crd))
-            .map(kube::ResourceExt::name_any)
-            .collect();
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        if started.elapsed() > within {
-            return Err(LabError::Late {
-                what: "the CRDs being served".into(),
-                after: within,
-                last: format!("still waiting for {}", waiting.join(", ")),
-            });
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+/// Waits until the API server serves every one of these CRDs. Discovery is asked, not the CRDs: those are megabytes.
+pub(crate) async fn served(
+    client: &Client,
+    crds: &[DynamicObject],
+    check: impl Fn() -> Result<(), LabError>,
+) -> Result<(), LabError> {
+    let mut wanted = BTreeMap::<String, BTreeSet<&str>>::new();
+    for (group_version, plural) in crds.iter().flat_map(versions) {
+        wanted.entry(group_version).or_default().insert(plural);
     }
+    for (group_version, plurals) in &wanted {
+        until(&format!("{group_version} being served"), &check, || async {
+            let list = client
+                .list_api_group_resources(group_version)
+                .await
+                .map_err(|error| chain(&error))?;
+            let found: BTreeSet<&str> = list.resources.iter().map(|one| one.name.as_str()).collect();
+            let absent: Vec<&str> = plurals.difference(&found).copied().collect();
+            if absent.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("no {}", absent.join(", ")))
+            }
+        })
+        .await?;
+    }
+    Ok(())
 }
 
-fn is_established(crd: &CustomResourceDefinition) -> bool {
-    let conditions = crd.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.is_some_and(|all| {
-        all.iter()
-            .any(|one| one.type_ == "Established" && one.status == "True")
-    })
+/// What a CRD asks to be served: group and version, plural.
+fn versions(crd: &DynamicObject) -> impl Iterator<Item = (String, &str)> {
+    let text = |pointer| crd.data.pointer(pointer).and_then(Value::as_str);
+    let (group, plural) = (
+        text("/spec/group").unwrap_or_default(),
+        text("/spec/names/plural").unwrap_or_default(),
+    );
+    let all = crd
+        .data
+        .pointer("/spec/versions")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let served = all
+        .filter(|one| one["served"] == Value::Bool(true))
+        .filter_map(|one| one["name"].as_str());
+    served.map(move |version| (format!("{group}/{version}"), plural))
 }
 
 #[cfg(test)]
@@ -198,6 +207,17 @@ mod tests {
     fn an_object_without_a_kind_is_refused_with_the_files_name() {
         let (_dir, path) = write("x.yaml", "metadata: {name: a}\n");
         assert!(read(&path).expect_err("no kind").to_string().contains("x.yaml"));
+    }
+
+    #[test]
+    fn a_version_that_is_not_served_is_not_waited_for() {
+        let crd = from_json(serde_json::json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "x"},
+            "spec": {"group": "g", "names": {"plural": "p"},
+                     "versions": [{"name": "v1", "served": true}, {"name": "v0", "served": false}]},
+        }));
+        let crd = crd.expect("an object");
+        assert_eq!(versions(&crd).collect::<Vec<_>>(), [("g/v1".to_owned(), "p")]);
     }
 
     #[test]

@@ -22,13 +22,13 @@ use crate::faults::{self, FaultSet};
 use crate::fleet::{FleetSpec, Profile};
 use crate::kubeconfig::{self, Credential};
 use crate::lab::{Lab, Simulator};
-use crate::objects::{apply, established, from_json, read};
+use crate::objects::{apply, from_json, read, served};
 use crate::options::LabOptions;
 use crate::parts::{Parts, cache};
 use crate::ports::Ports;
 use crate::sim::{self, SimConfig};
 use crate::supervisor::Supervisor;
-use crate::waiting::{PHASE, until};
+use crate::waiting::until;
 use crate::{kubevirt, volsync};
 
 /// Namespaces that every lab has.
@@ -84,7 +84,7 @@ impl Lab {
         };
         clock.done("control plane ready");
 
-        install_crds(&client, &access.parts).await?;
+        install_crds(&client, &access.parts, &supervisor).await?;
         clock.done("CRDs served");
 
         let full = options.profile == Profile::Full;
@@ -270,24 +270,25 @@ async fn start_control_plane(plane: &ControlPlane<'_>, supervisor: &Supervisor) 
     Ok(client)
 }
 
-async fn install_crds(client: &Client, parts: &Parts) -> Result<(), LabError> {
-    let mut first = Vec::new();
+async fn install_crds(client: &Client, parts: &Parts, supervisor: &Supervisor) -> Result<(), LabError> {
+    let mut crds = Vec::new();
+    for part in ["kubevirtCrds", "cdiCrds", "snapshotCrds", "volsyncCrds"] {
+        crds.extend(read(parts.manifest(part)?)?);
+    }
+    let mut objects = crds.clone();
     for name in NAMESPACES {
-        first.push(from_json(
+        objects.push(from_json(
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
         )?);
     }
-    for part in ["cdiCrds", "snapshotCrds", "volsyncCrds", "kubevirtCrds"] {
-        first.extend(read(parts.manifest(part)?)?);
-    }
-    apply(client, first).await?;
+    apply(client, objects).await?;
     let map = json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": faults::CONFIG_MAP, "namespace": faults::NAMESPACE},
-        "data": {faults::KEY: faults::text(&FaultSet::default())},
+        "data": {faults::CONFIG_KEY: faults::text(&FaultSet::default())},
     });
     apply(client, vec![from_json(map)?]).await?;
-    established(client, PHASE).await
+    served(client, &crds, || supervisor.check()).await
 }
 
 fn start_simulator(

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::error::LabError;
 
 /// A phase that takes longer has failed; a busy machine of two cores needs a tenth of it.
-pub(crate) const PHASE: Duration = Duration::from_mins(3);
+const PHASE: Duration = Duration::from_mins(3);
 const POLL: Duration = Duration::from_millis(100);
 
 /// Polls until `look` is well, `check` fails or the phase's time is over.

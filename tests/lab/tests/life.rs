@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use raidc_lab::daemon::{self, LabState};
-use raidc_lab::{AuditFilter, Lab, LabError, LabOptions, Profile, Running};
+use raidc_lab::{AuditFilter, FaultSet, Lab, LabError, LabOptions, Profile, Running};
 use rustix::process::{Pid, Signal, kill_process};
 
 use common::{all_gone, light, name};
@@ -201,7 +201,10 @@ async fn the_audit_log_never_misses_a_write_and_never_counts_a_read() {
 async fn a_fault_for_a_site_that_does_not_exist_is_refused() {
     let lab = Lab::up(light("faults")).await.expect("it comes up");
     let faults = lab.faults().expect("the switches");
-    assert!(faults.current().await.expect("they are there").is_clear());
+    assert_eq!(
+        faults.current().await.expect("they are there"),
+        FaultSet::default()
+    );
     faults.site_off("site-2").await.expect("it exists");
     faults.node_off("site-1-r1-h2").await.expect("it exists");
     faults
@@ -221,7 +224,10 @@ async fn a_fault_for_a_site_that_does_not_exist_is_refused() {
         "{set:?}"
     );
     faults.clear().await.expect("it is taken");
-    assert!(faults.current().await.expect("they are there").is_clear());
+    assert_eq!(
+        faults.current().await.expect("they are there"),
+        FaultSet::default()
+    );
     lab.down().await.expect("it goes away");
 }
 

@@ -120,6 +120,7 @@ require (
 
 require kubevirt.io/kubevirt v1.7.0
 
+// As in upstream's go.mod, but with its two libraries as published instead of from its tree.
 replace (
 	github.com/nxadm/tail => github.com/nxadm/tail v0.0.0-20211216163028-4472660a31a6
 	github.com/openshift/api => github.com/openshift/api v0.0.0-20210105115604-44119421ec6b
