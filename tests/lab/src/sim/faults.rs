@@ -188,7 +188,7 @@ pub(crate) async fn keep(context: Arc<Context>) {
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "{NAMESPACE}/{CONFIG_MAP} is not readable; the former faults stay")
+                tracing::error!(%error, "{NAMESPACE}/{CONFIG_MAP} is not readable; the former faults stay");
             }
         }
     }

@@ -70,7 +70,7 @@ impl Default for Delays {
             storage: Duration::from_millis(50),
             job: Duration::from_millis(200),
             migrate: Duration::from_millis(300),
-            connect: Duration::from_secs(60),
+            connect: Duration::from_mins(1),
             lease: Duration::from_secs(10),
         }
     }
@@ -120,6 +120,9 @@ pub async fn run(config: SimConfig, mut cancel: watch::Receiver<bool>) -> Result
             kind,
         ));
     }
+    let (sender, changes) = mpsc::unbounded_channel();
+    context.world.listen(sender);
+    tasks.spawn(context.clone().forget_timers(changes));
     tasks.spawn(faults::keep(context.clone()));
     tasks.spawn(nodes::keep_alive(context.clone()));
     tasks.spawn(csi::classes::install(context.clone()));

@@ -180,6 +180,7 @@ mod tests {
     use super::*;
     use crate::sim::value::object;
 
+    #[expect(clippy::needless_pass_by_value, reason = "called with literals")]
     fn pod(env: serde_json::Value, component: &str) -> Seen {
         Arc::new(object(json!({
             "metadata": {"name": "p", "namespace": "t", "labels": {

@@ -16,13 +16,13 @@ use super::SimError;
 use super::engine::{Change, Context, Keeper, Kind, Next, within};
 use super::faults::Reach;
 use super::places::{Host, RACK, ZONE};
-use super::value::{Key, Look, changes, rfc3339, rfc3339_micro, whole, with_condition};
+use super::value::{Key, Look, changes, rfc3339, rfc3339_micro, with_condition};
 
 const LEASES: &str = "kube-node-lease";
 /// As kubelet writes it; the controller manager waits longer than this.
 const LEASE_SECONDS: i32 = 40;
 /// Between two heartbeats of virt-handler.
-const HEARTBEAT: Duration = Duration::from_secs(60);
+const HEARTBEAT: Duration = Duration::from_mins(1);
 /// Annotation in which virt-handler says that it lives.
 const HEARTBEAT_NOTE: &str = "kubevirt.io/heartbeat";
 /// Writes at the same time when many nodes are refreshed.
@@ -247,20 +247,8 @@ async fn beat_heart(context: &Context, name: &str) -> Result<(), SimError> {
     let Some(node) = context.world.get(Kind::Node, &Key::cluster(name)) else {
         return Ok(());
     };
-    let note = heartbeat(Timestamp::now());
-    if changes(
-        &whole(&node),
-        &json!({"metadata": {"annotations": {HEARTBEAT_NOTE: note}}}),
-    ) {
-        context
-            .merge(
-                Kind::Node,
-                &node,
-                json!({"metadata": {"annotations": {HEARTBEAT_NOTE: note}}}),
-            )
-            .await?;
-    }
-    Ok(())
+    let patch = json!({"metadata": {"annotations": {HEARTBEAT_NOTE: heartbeat(Timestamp::now())}}});
+    context.merge(Kind::Node, &node, patch).await
 }
 
 #[cfg(test)]

@@ -47,11 +47,16 @@ pub(crate) fn ended(pod: &Seen, ok: bool, reason: &str, now: Timestamp) -> Value
         "startedAt": if began.is_empty() { rfc3339(now) } else { began.to_owned() },
         "finishedAt": rfc3339(now),
     }});
-    json!({
+    let mut status = json!({
         "phase": if ok { "Succeeded" } else { "Failed" },
         "containerStatuses": containers(pod, "/spec/containers", |_| state.clone(), false, restarts(pod)),
         "conditions": conditions(pod, false, now),
-    })
+    });
+    if !pod.list("/spec/initContainers").is_empty() {
+        let sidecars = containers(pod, "/spec/initContainers", |_| state.clone(), false, 0);
+        status["initContainerStatuses"] = sidecars;
+    }
+    status
 }
 
 /// The containers were started again after their host was.

@@ -18,7 +18,7 @@ use crate::sim::value::{Key, Look};
 
 /// Pause before an importer that failed is started again; doubles up to [`LONGEST`].
 const RESTART: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// Size of an image without a disk behind it.
 const IMAGE_SIZE: &str = "4Gi";
 /// What an importer says when it cannot fetch its image.

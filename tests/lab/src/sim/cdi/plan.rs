@@ -244,6 +244,7 @@ mod tests {
     use crate::sim::value::{changes, object};
     use std::sync::Arc;
 
+    #[expect(clippy::needless_pass_by_value, reason = "called with literals")]
     fn volume(spec: Value) -> Seen {
         Arc::new(object(json!({
             "metadata": {"name": "web-root", "namespace": "t", "uid": "u", "labels": {"mine": "yes"},

@@ -54,8 +54,8 @@ pub(crate) fn of_snapshot(context: &Context, key: &Key) -> Content {
         return Content::Wait;
     };
     let name = Key::cluster(snapshot.text("/status/boundVolumeSnapshotContentName"));
-    let content = context.world.get(Kind::SnapshotContent, &name);
-    content.map_or(Content::Wait, |content| Content::Ready(Written::of(&content)))
+    let frozen = context.world.get(Kind::SnapshotContent, &name);
+    frozen.map_or(Content::Wait, |frozen| Content::Ready(Written::of(&frozen)))
 }
 
 fn of_destination(context: &Context, key: &Key) -> Content {

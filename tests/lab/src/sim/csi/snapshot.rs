@@ -54,8 +54,8 @@ impl Snapshotter {
                 "" => "Delete",
                 policy => policy,
             });
-        let content = content(&name.name, snapshot, &volume, policy, Timestamp::now());
-        context.create(Kind::SnapshotContent, "", content).await?;
+        let frozen = content(&name.name, snapshot, &volume, policy, Timestamp::now());
+        context.create(Kind::SnapshotContent, "", frozen).await?;
         Ok(Next::After(std::time::Duration::ZERO))
     }
 
@@ -174,7 +174,7 @@ impl Keeper for Contents {
             .context
             .world
             .get(Kind::Snapshot, &Key::new(text("namespace"), text("name")));
-        let orphan = !snapshot.is_some_and(|snapshot| snapshot.uid() == text("uid"));
+        let orphan = snapshot.is_none_or(|snapshot| snapshot.uid() != text("uid"));
         // A content that was made by hand has no uid of a snapshot until it is bound.
         if orphan && !text("uid").is_empty() && content.text("/spec/deletionPolicy") == "Delete" {
             self.context.delete(Kind::SnapshotContent, &content, None).await?;

@@ -9,10 +9,11 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
 use kube::core::DynamicObject;
 use serde_json::{Value, json};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
 use super::kind::Kind;
-use super::world::{Seen, World};
+use super::world::{Change, Seen, World};
 use crate::fleet::Profile;
 use crate::sim::faults::{Broken, Faults};
 use crate::sim::places::Places;
@@ -31,7 +32,8 @@ pub(crate) struct Context {
     pub(crate) profile: Profile,
     pub(crate) delays: Delays,
     pub(crate) broken: Broken,
-    timers: Mutex<HashMap<(String, &'static str), Instant>>,
+    /// By identity of an object, then by what is waited for.
+    timers: Mutex<HashMap<String, HashMap<&'static str, Instant>>>,
 }
 
 impl Context {
@@ -62,14 +64,32 @@ impl Context {
     /// Time left until `delay` has passed since this was first asked about the object; `None` when it has passed.
     pub(crate) fn waiting(&self, uid: &str, what: &'static str, delay: Duration) -> Option<Duration> {
         let mut timers = self.timers.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = *timers.entry((uid.to_owned(), what)).or_insert_with(Instant::now);
+        let of_object = timers.entry(uid.to_owned()).or_default();
+        let since = *of_object.entry(what).or_insert_with(Instant::now);
         delay.checked_sub(since.elapsed()).filter(|left| !left.is_zero())
     }
 
     /// Starts a delay anew at the next [`Self::waiting`].
     pub(crate) fn reset(&self, uid: &str, what: &'static str) {
         let mut timers = self.timers.lock().unwrap_or_else(PoisonError::into_inner);
-        timers.remove(&(uid.to_owned(), what));
+        if let Some(of_object) = timers.get_mut(uid) {
+            of_object.remove(what);
+        }
+    }
+
+    /// Forgets the timers of objects that are gone, until the task is dropped.
+    pub(crate) async fn forget_timers(self: Arc<Self>, mut changes: UnboundedReceiver<Change>) {
+        while let Some(change) = changes.recv().await {
+            if let Change::Object {
+                old: Some(old),
+                new: None,
+                ..
+            } = change
+            {
+                let mut timers = self.timers.lock().unwrap_or_else(PoisonError::into_inner);
+                timers.remove(old.uid());
+            }
+        }
     }
 
     /// Access to one kind in one namespace (ignored for objects of the cluster).

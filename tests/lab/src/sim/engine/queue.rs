@@ -88,21 +88,16 @@ impl Queue {
 
     fn done(&mut self, key: &Key, result: &Result<Next, SimError>, now: Instant) {
         self.busy.remove(key);
-        match result {
-            Ok(next) => {
-                self.failures.remove(key);
-                if let Next::After(pause) = next {
-                    self.want(key.clone(), now + *pause);
-                }
+        if let Ok(next) = result {
+            self.failures.remove(key);
+            if let Next::After(pause) = next {
+                self.want(key.clone(), now + *pause);
             }
-            Err(_) => {
-                let failures = self.failures.entry(key.clone()).or_default();
-                let pause = FIRST_PAUSE
-                    .saturating_mul(1 << (*failures).min(10))
-                    .min(LONGEST_PAUSE);
-                *failures += 1;
-                self.want(key.clone(), now + pause);
-            }
+        } else {
+            let failures = self.failures.entry(key.clone()).or_default();
+            let pause = FIRST_PAUSE.saturating_mul(1 << (*failures).min(10));
+            *failures += 1;
+            self.want(key.clone(), now + pause.min(LONGEST_PAUSE));
         }
         // What was wanted while it was busy lost its place in the heap.
         if let Some(at) = self.wanted.get(key) {
@@ -185,7 +180,7 @@ mod tests {
     #[test]
     fn a_change_comes_before_a_timer() {
         let (mut queue, now) = (Queue::default(), Instant::now());
-        let later = now + Duration::from_secs(60);
+        let later = now + Duration::from_mins(1);
         queue.want(key("a"), later);
         assert_eq!(queue.take(now), None);
         queue.want(key("a"), now);

@@ -164,6 +164,7 @@ mod tests {
         ))
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "called with literals")]
     fn vmi(affinity: Value) -> Seen {
         Arc::new(object(json!({"spec": {"affinity": {"nodeAffinity": affinity}}})))
     }

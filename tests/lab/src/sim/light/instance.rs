@@ -71,11 +71,12 @@ impl Instances {
                 .get(Kind::DataVolume, &Key::new(&key.ns, &owner.name));
             let phase = volume.as_ref().map_or("", |volume| volume.text("/status/phase"));
             ready &= phase == "Succeeded";
-            if phase == "WaitForFirstConsumer" && claim.note(SELECTED_NODE).is_empty() {
-                if let Ok(node) = bind::choose(context, vmi, None) {
-                    let patch = json!({"metadata": {"annotations": {SELECTED_NODE: node}}});
-                    context.merge(Kind::Claim, &claim, patch).await?;
-                }
+            if phase == "WaitForFirstConsumer"
+                && claim.note(SELECTED_NODE).is_empty()
+                && let Ok(node) = bind::choose(context, vmi, None)
+            {
+                let patch = json!({"metadata": {"annotations": {SELECTED_NODE: node}}});
+                context.merge(Kind::Claim, &claim, patch).await?;
             }
         }
         Ok(ready)
@@ -210,16 +211,16 @@ impl Instances {
         let targets = ('a'..='z').map(|letter| format!("vd{letter}"));
         let one = |(volume, target): (&Value, String)| {
             let mut status = json!({"name": volume["name"], "target": target});
-            if let Some(name) = claim_of_volume(volume) {
-                if let Some(claim) = self.context.world.get(Kind::Claim, &Key::new(&ns, name)) {
-                    status["persistentVolumeClaimInfo"] = json!({
-                        "claimName": name,
-                        "accessModes": claim.at("/spec/accessModes"),
-                        "volumeMode": claim.at("/spec/volumeMode"),
-                        "capacity": claim.at("/status/capacity"),
-                        "requests": claim.at("/spec/resources/requests"),
-                    });
-                }
+            if let Some(name) = claim_of_volume(volume)
+                && let Some(claim) = self.context.world.get(Kind::Claim, &Key::new(&ns, name))
+            {
+                status["persistentVolumeClaimInfo"] = json!({
+                    "claimName": name,
+                    "accessModes": claim.at("/spec/accessModes"),
+                    "volumeMode": claim.at("/spec/volumeMode"),
+                    "capacity": claim.at("/status/capacity"),
+                    "requests": claim.at("/spec/resources/requests"),
+                });
             }
             status
         };

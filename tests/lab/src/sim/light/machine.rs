@@ -12,7 +12,7 @@ use super::render::{self, MACHINE_FINALIZER};
 use crate::sim::SimError;
 use crate::sim::engine::{Change, Context, Keeper, Kind, Next, Seen, claim_of_volume};
 use crate::sim::kubelet::owner;
-use crate::sim::value::{Key, Look};
+use crate::sim::value::{Key, Look, with_condition};
 
 /// Pause before a guest that ended is started again.
 const RESTART: Duration = Duration::from_millis(500);
@@ -246,18 +246,14 @@ impl Machines {
 /// Says why no instance can be made.
 fn failure(conditions: Vec<Value>, why: Option<&str>, now: Timestamp) -> Vec<Value> {
     let mut conditions = conditions;
-    match why {
-        Some(message) => {
-            let condition = json!({
-                "type": "Failure", "status": "True", "reason": "FailedCreate", "message": message, "lastProbeTime": null,
-            });
-            crate::sim::value::with_condition(&conditions, condition, now)
-        }
-        None => {
-            conditions.retain(|c| c["type"] != "Failure");
-            conditions
-        }
-    }
+    let Some(message) = why else {
+        conditions.retain(|c| c["type"] != "Failure");
+        return conditions;
+    };
+    let condition = json!({
+        "type": "Failure", "status": "True", "reason": "FailedCreate", "message": message, "lastProbeTime": null,
+    });
+    with_condition(&conditions, condition, now)
 }
 
 #[cfg(test)]

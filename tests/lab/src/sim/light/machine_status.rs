@@ -159,6 +159,7 @@ mod tests {
     use crate::sim::value::{changes, object};
     use std::sync::Arc;
 
+    #[expect(clippy::needless_pass_by_value, reason = "called with literals")]
     fn machine(status: Value) -> Seen {
         Arc::new(object(json!({
             "metadata": {"name": "web", "namespace": "t", "uid": "u", "generation": 2},

@@ -126,6 +126,7 @@ mod tests {
         text.parse().expect("a time")
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "called with literals")]
     fn copy(trigger: Value, status: Value) -> Seen {
         Arc::new(object(json!({"spec": {"trigger": trigger}, "status": status})))
     }

@@ -93,13 +93,11 @@ impl Sources {
         });
         let (Some(destination), Some(copy), true) = (destination, copy, linked) else {
             context.reset(source.uid(), "sync");
-            return match context.waiting(source.uid(), "connect", context.delays.connect) {
-                Some(left) => Ok(Next::After(left)),
-                None => {
-                    let failed = json!({"result": "Failed", "logs": "could not connect to the destination"});
-                    self.say(source, json!({"latestMoverStatus": failed})).await
-                }
-            };
+            if let Some(left) = context.waiting(source.uid(), "connect", context.delays.connect) {
+                return Ok(Next::After(left));
+            }
+            let failed = json!({"result": "Failed", "logs": "could not connect to the destination"});
+            return self.say(source, json!({"latestMoverStatus": failed})).await;
         };
         if let Some(left) = context.waiting(source.uid(), "sync", context.delays.sync) {
             return Ok(Next::After(left));
