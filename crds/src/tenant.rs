@@ -21,7 +21,7 @@ use serde::Serialize;
     status = "TenantStatus",
     derive = "PartialEq",
     doc = "Tenant is a municipality: its namespace, its people, its quota and the services it uses. The platform team or its GitOps pipeline writes it.",
-    printcolumn(name = "Name", type_ = "string", json_path = ".spec.displayName"),
+    printcolumn(name = "Municipality", type_ = "string", json_path = ".spec.displayName"),
     printcolumn(name = "Namespace", type_ = "string", json_path = ".status.namespace"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Servers", type_ = "integer", json_path = ".status.usage.servers.used"),

@@ -295,6 +295,7 @@ pub struct VirtualServerStatus {
     pub copies: Vec<CopyStatus>,
     /// epoch: which run of this server may write. A machine made under a lower epoch may not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self >= oldSelf").message("an epoch never goes back: a lower one belongs to a run that was fenced off"))]
     pub epoch: Option<i64>,
     /// watts counted for this server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
