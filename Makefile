@@ -3,8 +3,6 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 export RAIDC_CACHE ?= $(HOME)/.cache/raidc
-# Debug information is of no use to the lab and doubles its link time on a small machine.
-export CARGO_PROFILE_DEV_DEBUG ?= 0
 
 .PHONY: help
 help: ## List the targets
