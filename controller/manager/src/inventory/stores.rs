@@ -236,7 +236,6 @@ impl Stores {
     /// Starts the watches of every kind that is always served. They end with the process.
     pub fn start(&self, client: &Client, metrics: &Arc<Metrics>) {
         let all = watcher::Config::default;
-
         let world = || Some(self.world.clone());
         let spawn = Spawner { client, metrics };
         spawn.watch(&self.sites, all(), keep, world());

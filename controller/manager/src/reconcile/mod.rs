@@ -1,7 +1,15 @@
 //! One reconciler per kind, each in five named steps: gather, validate, plan, apply, report.
 
+pub mod action;
 pub mod claims;
+pub mod colocation;
 pub mod copies;
+pub mod malformed;
+pub mod queue;
+pub mod rack;
+pub mod replication_policy;
+pub mod site;
+pub mod start;
 pub mod status;
 pub mod tenant;
 pub mod virtual_server;

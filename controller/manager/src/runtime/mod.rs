@@ -11,6 +11,7 @@ pub mod health;
 pub mod lease;
 pub mod lease_api;
 pub mod metrics;
+pub mod process;
 pub mod rights;
 pub mod telemetry;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::core::Request;
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
@@ -117,6 +117,37 @@ impl Writer {
             .await
     }
 
+    /// The same for an object whose type does not fit what is stored.
+    pub async fn apply_status_of(
+        &self,
+        resource: &ApiResource,
+        manager: &'static str,
+        object: &DynamicObject,
+        status: Value,
+    ) -> Result<(), Error> {
+        let verb = "apply status of";
+        let (kind, name) = (resource.kind.clone(), object.name_any());
+        let body = json!({
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": {"name": name, "namespace": object.namespace(), "uid": object.uid()},
+            "status": status,
+        });
+        let path = Request::new(DynamicObject::url_path(resource, object.namespace().as_deref()));
+        let params = PatchParams::apply(manager).force();
+        let request = path
+            .patch_subresource("status", &name, &params, &Patch::Apply(&body))
+            .map_err(|source| {
+                Error::kube(
+                    verb,
+                    kind.clone(),
+                    name.clone(),
+                    kube::Error::BuildRequest(source),
+                )
+            })?;
+        self.call::<Value>(verb, kind, name, request).await.map(|_| ())
+    }
+
     /// Deletes exactly the object that `object` is: it is read again first, must have the same UID, and must not change in
     /// between. An object that is gone, or has been replaced by another of the same name, is no error.
     pub async fn delete<K: Object>(&self, object: &K) -> Result<(), Error> {
@@ -202,7 +233,17 @@ impl Writer {
         object: &K,
         request: http::Request<Vec<u8>>,
     ) -> Result<T, Error> {
-        let kind = K::kind(&()).into_owned();
+        self.call(verb, K::kind(&()).into_owned(), name_of(object), request)
+            .await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        verb: &'static str,
+        kind: String,
+        name: String,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<T, Error> {
         let Some(remaining) = self.claim.remaining(self.clock.monotonic()) else {
             self.metrics.wrote(verb, &kind, "NotLeader");
             return Err(Error::NotLeader);
@@ -211,11 +252,11 @@ impl Writer {
             tokio::time::timeout(remaining.min(CALL_TIMEOUT), self.client.request::<T>(request)).await;
         let result = match answer {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(source)) => Err(Error::kube(verb, kind.clone(), name_of(object), source)),
+            Ok(Err(source)) => Err(Error::kube(verb, kind.clone(), name, source)),
             Err(_) => Err(Error::Unknown {
                 verb,
                 kind: kind.clone(),
-                name: name_of(object),
+                name,
             }),
         };
         self.metrics

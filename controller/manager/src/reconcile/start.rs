@@ -1,0 +1,161 @@
+//! Which controllers there are and what wakes each. No I/O of its own.
+
+use std::sync::Arc;
+
+use raidc_crds::names::{SERVER_LABEL, TENANT_LABEL};
+use raidc_crds::{Tenant, VirtualServer};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::queue::{any, by_label, children, decisions, own, run};
+use super::{action, colocation, malformed, rack, replication_policy, site, status, tenant, virtual_server};
+use crate::Ctx;
+use crate::inventory::translate::tenant_of;
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+
+/// Starts every controller; they end when `stop` says so.
+pub fn all(ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    infrastructure(&mut tasks, ctx, stop);
+    tenants(&mut tasks, ctx, stop);
+    servers(&mut tasks, ctx, stop);
+    broken(&mut tasks, ctx, stop);
+    tasks
+}
+
+fn infrastructure(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>) {
+    let s = &ctx.stores;
+    tasks.spawn(run(
+        s.sites.clone(),
+        vec![own(&s.sites), decisions(&ctx.plan), any(&s.storage_classes)],
+        site::reconcile,
+        Arc::clone(ctx),
+        stop.clone(),
+    ));
+    tasks.spawn(run(
+        s.racks.clone(),
+        vec![own(&s.racks), decisions(&ctx.plan)],
+        rack::reconcile,
+        Arc::clone(ctx),
+        stop.clone(),
+    ));
+    tasks.spawn(run(
+        s.policies.clone(),
+        vec![
+            own(&s.policies),
+            any(&s.sites),
+            any(&s.storage_classes),
+            any(&s.tenants),
+            any(&s.virtual_servers),
+            decisions(&ctx.plan),
+        ],
+        replication_policy::reconcile,
+        Arc::clone(ctx),
+        stop.clone(),
+    ));
+    tasks.spawn(run(
+        s.failovers.clone(),
+        vec![
+            own(&s.failovers),
+            any(&s.sites),
+            any(&s.racks),
+            any(&s.tenants),
+            any(&s.virtual_servers),
+        ],
+        action::failover,
+        Arc::clone(ctx),
+        stop.clone(),
+    ));
+    tasks.spawn(run(
+        s.drills.clone(),
+        vec![
+            own(&s.drills),
+            any(&s.sites),
+            any(&s.racks),
+            any(&s.tenants),
+            any(&s.policies),
+            any(&s.virtual_servers),
+        ],
+        action::drill,
+        Arc::clone(ctx),
+        stop.clone(),
+    ));
+}
+
+fn tenants(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>) {
+    let s = &ctx.stores;
+    let tenants = s.tenants.clone();
+    let of_server = move |server: &VirtualServer| -> Option<ObjectRef<Tenant>> {
+        let tenants = tenants.list();
+        tenant_of(&tenants, &server.namespace()?).map(|tenant| ObjectRef::from_obj(tenant.as_ref()))
+    };
+    tasks.spawn(run(
+        s.tenants.clone(),
+        vec![
+            own(&s.tenants),
+            children(&s.namespaces, |namespace| {
+                namespace
+                    .labels()
+                    .get(TENANT_LABEL)
+                    .map(|name| ObjectRef::new(name))
+            }),
+            children(&s.virtual_servers, of_server),
+            any(&s.colocations),
+            decisions(&ctx.plan),
+        ],
+        tenant::reconcile,
+        Arc::clone(ctx),
+        stop.clone(),
+    ));
+    tasks.spawn(run(
+        s.colocations.clone(),
+        vec![own(&s.colocations), decisions(&ctx.plan)],
+        colocation::reconcile,
+        Arc::clone(ctx),
+        stop.clone(),
+    ));
+}
+
+fn servers(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>) {
+    let s = &ctx.stores;
+    let (kubevirt, cdi, volsync) = (s.kubevirt.unchecked(), s.cdi.unchecked(), s.volsync.unchecked());
+    tasks.spawn(run(
+        s.virtual_servers.clone(),
+        vec![
+            own(&s.virtual_servers),
+            children(&kubevirt.vms, |child| by_label(child, SERVER_LABEL)),
+            children(&kubevirt.vmis, |child| by_label(child, SERVER_LABEL)),
+            children(&cdi.datavolumes, |child| by_label(child, SERVER_LABEL)),
+            children(&s.pvcs, |child| by_label(child, SERVER_LABEL)),
+            children(&volsync.sources, |child| by_label(child, SERVER_LABEL)),
+            children(&volsync.destinations, |child| by_label(child, SERVER_LABEL)),
+            any(&cdi.datasources),
+            any(&s.policies),
+            any(&s.sites),
+            any(&s.tenants),
+            decisions(&ctx.plan),
+        ],
+        virtual_server::reconcile,
+        Arc::clone(ctx),
+        stop.clone(),
+    ));
+}
+
+fn broken(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>) {
+    macro_rules! tell {
+        ($($store:ident => $part:expr),* $(,)?) => {
+            $(tasks.spawn(malformed::run(ctx.stores.$store.clone(), $part, Arc::clone(ctx), stop.clone()));)*
+        };
+    }
+    tell!(
+        sites => &status::SITE,
+        racks => &status::RACK,
+        policies => &status::POLICY,
+        tenants => &status::TENANT,
+        virtual_servers => &status::SERVER,
+        colocations => &status::COLOCATION,
+        failovers => &status::ACTION,
+        drills => &status::ACTION,
+    );
+}

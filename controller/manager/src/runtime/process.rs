@@ -1,0 +1,217 @@
+//! The operator as a process: watches on every replica, decisions and writes on the one that leads, and an orderly end. I/O.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Client;
+use sha2::{Digest, Sha256};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::backoff::Backoff;
+use super::clock::{Clock, SystemClock};
+use super::config::Config;
+use super::context::{Ctx, Decision};
+use super::events::Events;
+use super::health;
+use super::lease::{Claim, Keeper, Lost};
+use super::lease_api::LeaseBoard;
+use super::metrics::Metrics;
+use super::writer::Writer;
+use crate::inventory::probe;
+use crate::inventory::stores::Stores;
+use crate::placement::Placement;
+use crate::reconcile;
+
+/// How long reconciles under way may take to end when the process is asked to stop. Kubernetes kills after 30 s by default.
+const GRACE: Duration = Duration::from_secs(15);
+/// How often the caches are looked at until they have been read.
+const UNTIL_SYNCED: Duration = Duration::from_millis(100);
+/// How long a connection to the API server may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Why the process ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// No cluster was found.
+    #[error("no cluster to talk to: set KUBECONFIG, or run in a pod with a service account ({0})")]
+    NoCluster(#[source] Box<kube::config::InferConfigError>),
+    /// The client could not be made.
+    #[error("the client could not be made: {0}")]
+    Client(#[source] Box<kube::Error>),
+    /// The pages could not be served.
+    #[error("health and metrics could not be served: {0}")]
+    Health(#[source] std::io::Error),
+    /// Signals could not be listened to.
+    #[error("signals could not be listened to: {0}")]
+    Signal(#[source] std::io::Error),
+    /// Another replica leads now.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    /// A part of the operator ended by itself, which none should.
+    #[error("{0} ended by itself; this process ends so that it starts clean")]
+    Part(&'static str),
+}
+
+/// Runs until it is told to stop (SIGTERM, SIGINT), or cannot go on.
+///
+/// # Errors
+/// See [`Ended`]; the process should then be started again.
+pub async fn run(config: Config) -> Result<(), Ended> {
+    let mut kubeconfig = kube::Config::infer()
+        .await
+        .map_err(|error| Ended::NoCluster(Box::new(error)))?;
+    kubeconfig.connect_timeout = Some(CONNECT);
+    let client = Client::try_from(kubeconfig).map_err(|error| Ended::Client(Box::new(error)))?;
+    let config = Arc::new(config);
+    let metrics = Arc::new(Metrics::new());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let stores = Stores::default();
+    let (stop_all, stopping) = watch::channel(false);
+
+    let mut parts: JoinSet<Result<(), Ended>> = JoinSet::new();
+    {
+        let (stores, metrics, stop) = (stores.clone(), Arc::clone(&metrics), stopping.clone());
+        let address = config.listen;
+        parts.spawn(async move {
+            health::serve(address, stores, metrics, stop)
+                .await
+                .map_err(Ended::Health)
+        });
+    }
+    stores.start(&client, &metrics);
+    tokio::spawn(probe::run(client.clone(), stores.clone(), Arc::clone(&metrics)));
+
+    let claim = Claim::default();
+    let me = identity(&config, clock.now());
+    let board = LeaseBoard::new(
+        client.clone(),
+        &config.namespace,
+        &config.lease_name,
+        Timestamp::now,
+    );
+    let ttl = Duration::from_secs(u64::from(config.lease_seconds));
+    let mut keeper = Keeper::new(board, me.clone(), ttl, claim.clone(), Arc::clone(&clock));
+    let (leading, leads) = watch::channel(false);
+    // The lease outlives the work: it is given back only after the last write.
+    let (stop_lease, lease_stopping) = watch::channel(false);
+    let mut lease = {
+        let metrics = Arc::clone(&metrics);
+        tokio::spawn(async move {
+            let kept = keeper.run(leading, &metrics, lease_stopping).await;
+            keeper.release().await;
+            kept
+        })
+    };
+    let leader = Leader {
+        writer: Writer::new(client.clone(), claim, Arc::clone(&clock), Arc::clone(&metrics)),
+        client,
+        config,
+        metrics,
+        clock,
+        stores,
+        me,
+    };
+    let mut work = tokio::spawn(leader.work(leads, stopping));
+
+    let mut terminate = signal(SignalKind::terminate()).map_err(Ended::Signal)?;
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = tokio::signal::ctrl_c() => Ok(()),
+        // Without the claim nothing can be written any more: there is nothing to end in order.
+        kept = &mut lease => return Err(match kept {
+            Ok(Err(lost)) => Ended::Lost(lost),
+            _ => Ended::Part("the leader lease"),
+        }),
+        Some(part) = parts.join_next() => Err(match part {
+            Ok(Err(ended)) => ended,
+            _ => Ended::Part("the health server"),
+        }),
+        _ended = &mut work => return Err(Ended::Part("a controller")),
+    };
+    tracing::info!("stopping");
+    stop_all.send_replace(true);
+    if tokio::time::timeout(GRACE, &mut work).await.is_err() {
+        tracing::warn!("not everything ended in time; what was under way is unknown to this process");
+    }
+    stop_lease.send_replace(true);
+    if tokio::time::timeout(GRACE / 3, &mut lease).await.is_err() {
+        tracing::warn!("the lease could not be released in time; it runs out by itself");
+    }
+    ended
+}
+
+/// What the replica that leads works with.
+struct Leader {
+    client: Client,
+    config: Arc<Config>,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    stores: Stores,
+    writer: Writer,
+    me: String,
+}
+
+impl Leader {
+    /// Waits until this replica leads and its caches have been read; then decides and reconciles until `stop` says so. Ends
+    /// early when any part of the work does.
+    async fn work(self, mut leads: watch::Receiver<bool>, mut stop: watch::Receiver<bool>) {
+        let ready = async {
+            if leads.wait_for(|leads| *leads).await.is_err() {
+                // The lease task has ended, which ends the process where it is awaited.
+                std::future::pending::<()>().await;
+            }
+            while !self.stores.unsynced().is_empty() {
+                tokio::time::sleep(UNTIL_SYNCED).await;
+            }
+        };
+        tokio::select! {
+            () = ready => {}
+            stopped = stop.wait_for(|stop| *stop) => {
+                drop(stopped);
+                return;
+            }
+        }
+        let (publish, plan) = watch::channel(Arc::new(Decision::default()));
+        let placement = Placement {
+            stores: self.stores.clone(),
+            writer: self.writer.clone(),
+            metrics: Arc::clone(&self.metrics),
+            clock: Arc::clone(&self.clock),
+            config: Arc::clone(&self.config),
+            publish,
+        };
+        let ctx = Arc::new(Ctx {
+            recorder: Events::new(self.client.clone(), &self.me, self.writer.clone()),
+            client: self.client,
+            clock: self.clock,
+            writer: self.writer,
+            stores: self.stores,
+            plan,
+            metrics: self.metrics,
+            backoff: Backoff::default(),
+            config: self.config,
+        });
+        let mut tasks = reconcile::start::all(&ctx, &stop);
+        tasks.spawn(placement.run(stop.clone()));
+        while tasks.join_next().await.is_some() {
+            if !*stop.borrow() {
+                return;
+            }
+        }
+    }
+}
+
+/// The name of this process in the lease: no two processes ever share one, so that none takes another's claim for its own.
+fn identity(config: &Config, now: Timestamp) -> String {
+    let host = config
+        .identity
+        .clone()
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .unwrap_or_else(|| "raidc-controller".to_owned());
+    let unique = Sha256::digest(format!("{host}/{}/{now:?}", std::process::id()));
+    let suffix: String = unique.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!("{host}_{suffix}")
+}
