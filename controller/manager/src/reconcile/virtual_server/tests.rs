@@ -153,7 +153,7 @@ fn what_cannot_be_is_never_waited_for_in_silence() {
         refuse(&s, &w)
     };
     for (reason, found) in [
-        ("UnknownTenant", change(|w| w.tenant = None)),
+        ("NoTenant", change(|w| w.tenant = None)),
         ("UnknownPolicy", change(|w| w.policy = None)),
         ("UnknownSize", change(|w| w.size_exists = false)),
         ("UnknownImage", change(|w| w.image = None)),
@@ -179,7 +179,7 @@ fn a_municipality_without_the_service_gets_no_server() {
     );
     assert_eq!(
         refuse(&server(&minimal(), &placed()), &w).reason,
-        "ServiceNotSubscribed"
+        "ServiceNotEnabled"
     );
 }
 
