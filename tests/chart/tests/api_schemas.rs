@@ -182,7 +182,7 @@ async fn refused_by_bounds(client: &Client, crd: &Value, cases: &Cases) {
     let spec = &cases::schema_of(crd)["properties"]["spec"];
     let mut nodes = Vec::new();
     schema::walk(spec, "spec", &mut |path, node| {
-        nodes.push((path.to_owned(), node.clone()))
+        nodes.push((path.to_owned(), node.clone()));
     });
     let accepted = cases.accepted();
     for (path, node) in nodes {

@@ -3,6 +3,8 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
+pub mod rights;
+
 use crate::support;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
@@ -17,6 +19,9 @@ use raidc_lab::LabOptions;
 use raidc_lab::Profile;
 use serde_json::Value;
 use serde_json::json;
+
+/// The operator, as the API server names it.
+pub const OPERATOR: &str = "system:serviceaccount:raidc-system:raidc-controller";
 
 /// A small lab: the API server with the kinds that we stand on, and nothing that plays hardware in our way.
 pub async fn lab(name: &str) -> Lab {
@@ -112,4 +117,14 @@ pub fn answer(error: kube::Error) -> String {
         kube::Error::Api(status) => status.message.clone(),
         other => panic!("no answer from the API server: {other}"),
     }
+}
+
+/// Server-side apply.
+pub async fn apply(client: &Client, value: &Value) -> Result<DynamicObject, String> {
+    let name = support::cases::text(value, "/metadata/name");
+    let params = PatchParams::apply("test").force();
+    api(client, value)
+        .patch(name, &params, &Patch::Apply(value))
+        .await
+        .map_err(answer)
 }
