@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Namespace, Node, ServiceAccount};
 use kube::Client;
 use kube::api::{Api, ListParams};
 use tokio::sync::watch;
@@ -97,11 +97,11 @@ impl Lab {
             "KubeVirt configured"
         });
 
-        nodes_ready(&client, &options.fleet, || {
-            supervisor.check()?;
-            simulator.check()
-        })
-        .await?;
+        let check = || supervisor.check().and_then(|()| simulator.check());
+        tokio::try_join!(
+            nodes_ready(&client, &options.fleet, check),
+            accounts_made(&client, check)
+        )?;
         clock.done("hosts ready");
 
         guard.0 = None;
@@ -137,6 +137,30 @@ async fn nodes_ready(
             Ok(())
         } else {
             Err(format!("{ready} of {wanted}"))
+        }
+    })
+    .await
+}
+
+/// Waits until the controller-manager has given every namespace its default account: without it no pod is taken.
+async fn accounts_made(client: &Client, check: impl Fn() -> Result<(), LabError>) -> Result<(), LabError> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let accounts: Api<ServiceAccount> = Api::all(client.clone());
+    let default = ListParams::default().fields("metadata.name=default");
+    until("the default account of every namespace", check, || async {
+        let wanted = namespaces
+            .list_metadata(&ListParams::default())
+            .await
+            .map_err(|error| chain(&error))?;
+        let found = accounts
+            .list_metadata(&default)
+            .await
+            .map_err(|error| chain(&error))?;
+        let (wanted, found) = (wanted.items.len(), found.items.len());
+        if found >= wanted {
+            Ok(())
+        } else {
+            Err(format!("{found} of {wanted}"))
         }
     })
     .await

@@ -5,6 +5,7 @@
 mod common;
 
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
@@ -13,7 +14,7 @@ use raidc_lab::daemon::{self, LabState};
 use raidc_lab::{AuditFilter, FaultSet, Lab, LabError, LabOptions, Profile, Running};
 use rustix::process::{Pid, Signal, kill_process};
 
-use common::{all_gone, light, name};
+use common::{all_gone, eventually, light, name};
 
 /// Runs the lab's program: whether it went well, and what it printed.
 async fn raidc_lab(arguments: &[&str]) -> (bool, String, String) {
@@ -137,6 +138,16 @@ async fn the_audit_log_never_misses_a_write_and_never_counts_a_read() {
     ])
     .await
     .expect("it is made");
+
+    // The API server's authorizer learns of a binding by a watch, hence soon.
+    let question = ["auth", "can-i", "create", "configmaps", "--as", account];
+    eventually("the account's rights", Duration::from_secs(30), || async {
+        lab.kubectl(question)
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string())
+    })
+    .await;
 
     let path = lab
         .service_account_kubeconfig("raidc-system", "writer")
