@@ -59,6 +59,23 @@ async fn two_labs_side_by_side_see_nothing_of_each_other_and_leave_no_process_or
             .is_none()
     );
 
+    assert_eq!(
+        one.helm(["list", "-A", "-o", "json"])
+            .await
+            .expect("Helm runs")
+            .trim(),
+        "[]"
+    );
+    let error = one
+        .kubectl(["get", "nothing"])
+        .await
+        .expect_err("no such kind")
+        .to_string();
+    assert!(
+        error.contains("kubectl get nothing") && error.contains("nothing"),
+        "{error}"
+    );
+
     let again = Lab::up(light("one")).await.err().expect("the name is taken");
     assert!(matches!(again, LabError::Held(_)), "{again}");
 
