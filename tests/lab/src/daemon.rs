@@ -49,6 +49,9 @@ pub struct LabState {
     pub fleet: FleetSpec,
     /// The administrator's kubeconfig.
     pub kubeconfig: PathBuf,
+    /// Whether the folder stays when the lab ends.
+    #[serde(default)]
+    pub keep: bool,
 }
 
 impl LabState {
@@ -214,6 +217,7 @@ pub async fn run(options: LabOptions) -> Result<(), LabError> {
         profile: options.profile,
         fleet: options.fleet.clone(),
         kubeconfig: dir.join("admin.kubeconfig"),
+        keep: options.keep,
     });
     let change = |change: &dyn Fn(&mut LabState)| {
         let mut state = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -271,7 +275,7 @@ pub async fn run(options: LabOptions) -> Result<(), LabError> {
     lab.down().await
 }
 
-/// Ends a lab and removes its folder; only processes that it recorded as its own are sent signals.
+/// Ends a lab and removes its folder unless it is to be kept; only processes that it recorded as its own are sent signals.
 pub async fn down(name: &str) -> Result<(), LabError> {
     let dir = default_folder(name);
     let Some(state) = LabState::read(name)? else {
@@ -302,6 +306,9 @@ pub async fn down(name: &str) -> Result<(), LabError> {
             after: GRACE,
             last: left.join(", "),
         });
+    }
+    if state.keep {
+        return Ok(());
     }
     match tokio::fs::remove_dir_all(&dir).await {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

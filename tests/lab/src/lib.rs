@@ -20,6 +20,7 @@ mod options;
 pub mod parts;
 mod ports;
 mod process;
+mod seed;
 pub mod sim;
 mod supervisor;
 mod up;

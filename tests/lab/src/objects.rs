@@ -1,6 +1,5 @@
 //! Reading manifests and applying them. Reads files and talks to the API server.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -8,8 +7,7 @@ use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchP
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 
-use crate::error::{LabError, chain};
-use crate::waiting::until;
+use crate::error::LabError;
 
 /// Field manager of everything that the lab installs.
 const MANAGER: &str = "raidc-lab";
@@ -128,37 +126,8 @@ pub(crate) async fn apply(client: &Client, objects: Vec<DynamicObject>) -> Resul
     stream::iter(work).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-/// Waits until the API server serves every one of these CRDs. Discovery is asked, not the CRDs: those are megabytes.
-pub(crate) async fn served(
-    client: &Client,
-    crds: &[DynamicObject],
-    check: impl Fn() -> Result<(), LabError>,
-) -> Result<(), LabError> {
-    let mut wanted = BTreeMap::<String, BTreeSet<&str>>::new();
-    for (group_version, plural) in crds.iter().flat_map(versions) {
-        wanted.entry(group_version).or_default().insert(plural);
-    }
-    for (group_version, plurals) in &wanted {
-        until(&format!("{group_version} being served"), &check, || async {
-            let list = client
-                .list_api_group_resources(group_version)
-                .await
-                .map_err(|error| chain(&error))?;
-            let found: BTreeSet<&str> = list.resources.iter().map(|one| one.name.as_str()).collect();
-            let absent: Vec<&str> = plurals.difference(&found).copied().collect();
-            if absent.is_empty() {
-                Ok(())
-            } else {
-                Err(format!("no {}", absent.join(", ")))
-            }
-        })
-        .await?;
-    }
-    Ok(())
-}
-
 /// What a CRD asks to be served: group and version, plural.
-fn versions(crd: &DynamicObject) -> impl Iterator<Item = (String, &str)> {
+pub(crate) fn versions(crd: &DynamicObject) -> impl Iterator<Item = (String, &str)> {
     let text = |pointer| crd.data.pointer(pointer).and_then(Value::as_str);
     let (group, plural) = (
         text("/spec/group").unwrap_or_default(),

@@ -291,6 +291,27 @@ mod tests {
     }
 
     #[test]
+    fn without_setpriv_a_dead_parent_still_takes_its_children_along() {
+        let logs = tempfile::tempdir().expect("a temporary folder");
+        let mut parent = Command::new("sleep").arg("600").spawn().expect("sleep starts");
+        let args = ["-c", WATCHED, "sh", &parent.id().to_string(), "sleep", "600"].map(str::to_owned);
+        let spec = Spec {
+            part: "watched",
+            program: "/bin/sh".into(),
+            args: args.into(),
+            env: vec![],
+            restart: false,
+        };
+        let mut process = Process::start(&spec, logs.path()).expect("sh starts");
+        process.check().expect("it runs while its parent does");
+        parent.kill().expect("it is ours");
+        parent.wait().expect("it ends");
+        // Killed by its own signal to its group, which is the last thing that it does.
+        assert!(!process.child.wait().expect("it ends").success());
+        process.check().expect_err("it has ended");
+    }
+
+    #[test]
     fn a_missing_program_is_an_error_and_not_a_silent_end() {
         let logs = tempfile::tempdir().expect("a temporary folder");
         let spec = Spec {

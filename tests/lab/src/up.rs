@@ -6,10 +6,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Namespace, Node, ServiceAccount};
 use kube::Client;
 use kube::api::{Api, ListParams};
-use serde_json::json;
 use tokio::sync::watch;
 
 use crate::access::Access;
@@ -18,28 +17,17 @@ use crate::certs::{Pki, write_private};
 use crate::control_plane::{ControlPlane, ControlPlanePorts};
 use crate::controllers::Controllers;
 use crate::error::{LabError, chain};
-use crate::faults::{self, FaultSet};
 use crate::fleet::{FleetSpec, Profile};
 use crate::kubeconfig::{self, Credential};
+use crate::kubevirt;
 use crate::lab::{Lab, Simulator};
-use crate::objects::{apply, from_json, read, served};
 use crate::options::LabOptions;
 use crate::parts::{Parts, cache};
 use crate::ports::Ports;
+use crate::seed::Seed;
 use crate::sim::{self, SimConfig};
 use crate::supervisor::Supervisor;
 use crate::waiting::until;
-use crate::{kubevirt, volsync};
-
-/// Namespaces that every lab has.
-const NAMESPACES: [&str; 6] = [
-    kubevirt::NAMESPACE,
-    "cdi",
-    volsync::NAMESPACE,
-    "raidc-system",
-    "raidc-images",
-    faults::NAMESPACE,
-];
 
 impl Lab {
     /// Brings a lab up; seconds if the real parts are in the cache, minutes if they must be built first. Its progress
@@ -67,13 +55,21 @@ impl Lab {
         let mut guard = Guard(Some(supervisor.clone()));
         clock.done("certificates made");
 
+        let on = take_ports(&mut taken)?;
+        let seed = Seed::ensure(&parts, &pki, on).await?;
+        seed.plant(&dir.join("etcd"))?;
+        clock.done("seed planted");
+
         let plane = ControlPlane {
             parts: &parts,
             pki: &pki,
             dir: &dir,
-            ports: take_ports(&mut taken)?,
+            ports: on,
         };
-        let client = start_control_plane(&plane, &supervisor).await?;
+        let client = start_api_server(&plane, &supervisor).await?;
+        supervisor.start(plane.controllers())?;
+        supervisor.start(plane.scheduler())?;
+        seed.served(&client, || supervisor.check()).await?;
         let config = kubeconfig::config(&dir.join("admin.kubeconfig")).await?;
         let access = Access {
             dir,
@@ -83,9 +79,6 @@ impl Lab {
             config,
         };
         clock.done("control plane ready");
-
-        install_crds(&client, &access.parts, &supervisor).await?;
-        clock.done("CRDs served");
 
         let full = options.profile == Profile::Full;
         kubevirt::configure(&client, &access.parts, &access.pki, full).await?;
@@ -104,11 +97,11 @@ impl Lab {
             "KubeVirt configured"
         });
 
-        nodes_ready(&client, &options.fleet, || {
-            supervisor.check()?;
-            simulator.check()
-        })
-        .await?;
+        let check = || supervisor.check().and_then(|()| simulator.check());
+        tokio::try_join!(
+            nodes_ready(&client, &options.fleet, check),
+            accounts_made(&client, check)
+        )?;
         clock.done("hosts ready");
 
         guard.0 = None;
@@ -144,6 +137,30 @@ async fn nodes_ready(
             Ok(())
         } else {
             Err(format!("{ready} of {wanted}"))
+        }
+    })
+    .await
+}
+
+/// Waits until the controller-manager has given every namespace its default account: without it no pod is taken.
+async fn accounts_made(client: &Client, check: impl Fn() -> Result<(), LabError>) -> Result<(), LabError> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let accounts: Api<ServiceAccount> = Api::all(client.clone());
+    let default = ListParams::default().fields("metadata.name=default");
+    until("the default account of every namespace", check, || async {
+        let wanted = namespaces
+            .list_metadata(&ListParams::default())
+            .await
+            .map_err(|error| chain(&error))?;
+        let found = accounts
+            .list_metadata(&default)
+            .await
+            .map_err(|error| chain(&error))?;
+        let (wanted, found) = (wanted.items.len(), found.items.len());
+        if found >= wanted {
+            Ok(())
+        } else {
+            Err(format!("{found} of {wanted}"))
         }
     })
     .await
@@ -236,13 +253,18 @@ fn take_ports(ports: &mut Ports) -> Result<ControlPlanePorts, LabError> {
     })
 }
 
-async fn start_control_plane(plane: &ControlPlane<'_>, supervisor: &Supervisor) -> Result<Client, LabError> {
+/// Starts etcd and the API server and waits until it answers.
+pub(crate) async fn start_api_server(
+    plane: &ControlPlane<'_>,
+    supervisor: &Supervisor,
+) -> Result<Client, LabError> {
     let (dir, port) = (plane.dir, plane.ports.api);
-    for (file, who) in [
+    let accounts = [
         ("admin", "admin"),
         ("controller-manager", "kube-controller-manager"),
         ("scheduler", "kube-scheduler"),
-    ] {
+    ];
+    for (file, who) in accounts {
         let path = dir.join(format!("{file}.kubeconfig"));
         kubeconfig::write(&path, plane.pki, port, &Credential::Certificate(who))?;
     }
@@ -265,30 +287,7 @@ async fn start_control_plane(plane: &ControlPlane<'_>, supervisor: &Supervisor) 
         },
     )
     .await?;
-    supervisor.start(plane.controllers())?;
-    supervisor.start(plane.scheduler())?;
     Ok(client)
-}
-
-async fn install_crds(client: &Client, parts: &Parts, supervisor: &Supervisor) -> Result<(), LabError> {
-    let mut crds = Vec::new();
-    for part in ["kubevirtCrds", "cdiCrds", "snapshotCrds", "volsyncCrds"] {
-        crds.extend(read(parts.manifest(part)?)?);
-    }
-    let mut objects = crds.clone();
-    for name in NAMESPACES {
-        objects.push(from_json(
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
-        )?);
-    }
-    apply(client, objects).await?;
-    let map = json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": {"name": faults::CONFIG_MAP, "namespace": faults::NAMESPACE},
-        "data": {faults::CONFIG_KEY: faults::text(&FaultSet::default())},
-    });
-    apply(client, vec![from_json(map)?]).await?;
-    served(client, &crds, || supervisor.check()).await
 }
 
 fn start_simulator(

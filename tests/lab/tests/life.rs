@@ -1,8 +1,11 @@
 //! A lab comes up, does not disturb others, and leaves nothing behind however it ends.
 
+#![allow(clippy::expect_used, reason = "a test ends where its steps cannot go on")]
+
 mod common;
 
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
@@ -11,7 +14,7 @@ use raidc_lab::daemon::{self, LabState};
 use raidc_lab::{AuditFilter, FaultSet, Lab, LabError, LabOptions, Profile, Running};
 use rustix::process::{Pid, Signal, kill_process};
 
-use common::{all_gone, light, name};
+use common::{all_gone, eventually, light, name};
 
 /// Runs the lab's program: whether it went well, and what it printed.
 async fn raidc_lab(arguments: &[&str]) -> (bool, String, String) {
@@ -54,6 +57,23 @@ async fn two_labs_side_by_side_see_nothing_of_each_other_and_leave_no_process_or
             .await
             .expect("an answer")
             .is_none()
+    );
+
+    assert_eq!(
+        one.helm(["list", "-A", "-o", "json"])
+            .await
+            .expect("Helm runs")
+            .trim(),
+        "[]"
+    );
+    let error = one
+        .kubectl(["get", "nothing"])
+        .await
+        .expect_err("no such kind")
+        .to_string();
+    assert!(
+        error.contains("kubectl get nothing") && error.contains("nothing"),
+        "{error}"
     );
 
     let again = Lab::up(light("one")).await.err().expect("the name is taken");
@@ -135,6 +155,16 @@ async fn the_audit_log_never_misses_a_write_and_never_counts_a_read() {
     ])
     .await
     .expect("it is made");
+
+    // The API server's authorizer learns of a binding by a watch, hence soon.
+    let question = ["auth", "can-i", "create", "configmaps", "--as", account];
+    eventually("the account's rights", Duration::from_secs(30), || async {
+        lab.kubectl(question)
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string())
+    })
+    .await;
 
     let path = lab
         .service_account_kubeconfig("raidc-system", "writer")

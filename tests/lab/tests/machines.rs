@@ -1,5 +1,7 @@
 //! Virtual machines, disks and copies on a lab: the same on both profiles, so that the light one cannot drift.
 
+#![allow(clippy::expect_used, reason = "a test ends where its steps cannot go on")]
+
 mod common;
 
 use std::time::Duration;

@@ -55,8 +55,23 @@ impl SimError {
         }
     }
 
-    /// Someone else was faster; nothing is wrong.
+    /// What the API server said, in one line.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Api { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => status.message.clone(),
+                other => other.to_string(),
+            },
+            other => std::error::Error::source(other)
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Someone else was faster, or the whole namespace goes away; nothing is wrong.
     pub(crate) fn is_race(&self) -> bool {
-        matches!(self.code(), Some(404 | 409)) || matches!(self, Self::Gone(_))
+        matches!(self.code(), Some(404 | 409))
+            || matches!(self, Self::Gone(_))
+            || (self.code() == Some(403) && self.reason().contains("because it is being terminated"))
     }
 }

@@ -41,6 +41,9 @@ impl Provisioner {
         if !storage.sites.iter().all(|site| faults.site_reached(site)) {
             return Ok(Next::OnChange);
         }
+        if has_volume(&self.context, claim) {
+            return Ok(Next::OnChange);
+        }
         let Content::Ready(written) = content::of_claim(&self.context, claim) else {
             return Ok(Next::OnChange);
         };
@@ -145,9 +148,21 @@ impl Keeper for Provisioner {
     }
 }
 
+/// Whether the volume was made already and waits for the controller manager to bind it.
+fn has_volume(context: &Context, claim: &Seen) -> bool {
+    context
+        .world
+        .get(Kind::Volume, &Key::cluster(&volume_name(claim)))
+        .is_some()
+}
+
+fn volume_name(claim: &Seen) -> String {
+    format!("pvc-{}", claim.uid())
+}
+
 /// The volume for a claim, reserved for it.
 fn volume(claim: &Seen, storage: &Storage, written: &Written, reclaim: &str) -> Value {
-    let name = format!("pvc-{}", claim.uid());
+    let name = volume_name(claim);
     let key = claim.key();
     json!({
         "metadata": {

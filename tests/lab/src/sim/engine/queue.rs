@@ -145,9 +145,7 @@ fn report(name: &'static str, key: &Key, error: &SimError) {
     if error.is_race() {
         tracing::trace!(component = name, object = %key, %error, "lost a race; looking again");
     } else {
-        let why = std::error::Error::source(error)
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let why = error.reason();
         tracing::warn!(component = name, object = %key, %error, why, "could not bring the object further");
     }
 }

@@ -121,18 +121,39 @@ impl Instances {
         }
         let key = vmi.key();
         let name = format!("virt-launcher-{}-{:05x}", key.name, hash(vmi.uid()) & 0xf_ffff);
-        self.context
-            .create(Kind::Pod, &key.ns, render::pod(vmi, &name, &node, None))
-            .await?;
+        let pod = render::pod(vmi, &name, &node, None);
+        if let Err(error) = self.context.create(Kind::Pod, &key.ns, pod).await {
+            self.refused(vmi, &error).await?;
+            return Err(error);
+        }
         let mut status = vmi.at("/status").clone();
         let conditions = vmi
             .list("/status/conditions")
             .iter()
-            .filter(|c| c["type"] != "PodScheduled");
+            .filter(|c| c["type"] != "PodScheduled" && c["type"] != "Synchronized");
         status["conditions"] = conditions.cloned().collect();
         set_phase(&mut status, "Scheduling", Timestamp::now());
         self.set(vmi, status, None).await?;
         Ok(Next::OnChange)
+    }
+
+    /// Says that the pod may not be made, as virt-controller says it.
+    async fn refused(&self, vmi: &Seen, error: &SimError) -> Result<(), SimError> {
+        if error.code() != Some(403) || error.is_race() {
+            return Ok(());
+        }
+        let message = format!("failed to create virtual machine pod: {}", error.reason());
+        let have = vmi.list("/status/conditions");
+        if have
+            .iter()
+            .any(|c| c["type"] == "Synchronized" && c["message"] == *message)
+        {
+            return Ok(());
+        }
+        let condition =
+            json!({"type": "Synchronized", "status": "False", "reason": "FailedCreate", "message": message});
+        let conditions = with_condition(have, condition, Timestamp::now());
+        self.set(vmi, json!({"conditions": conditions}), None).await
     }
 
     async fn scheduling(&self, vmi: &Seen) -> Result<Next, SimError> {

@@ -176,8 +176,11 @@ pub(super) fn pod(vmi: &Seen, name: &str, node: &str, job: Option<&str>) -> Valu
             "automountServiceAccountToken": false,
             "terminationGracePeriodSeconds": vmi.at("/spec/terminationGracePeriodSeconds").as_i64().unwrap_or(30),
             "priorityClassName": vmi.at("/spec/priorityClassName"),
-            // As KubeVirt makes it: without a seccomp profile, so a namespace that enforces `restricted` refuses it.
-            "securityContext": {"fsGroup": 107, "runAsGroup": 107, "runAsNonRoot": true, "runAsUser": 107},
+            // As KubeVirt makes it with a seccomp profile configured, which Pod Security `restricted` asks for.
+            "securityContext": {
+                "fsGroup": 107, "runAsGroup": 107, "runAsNonRoot": true, "runAsUser": 107,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
             "containers": [{
                 "name": "compute",
                 "image": "virt-launcher:simulated",
