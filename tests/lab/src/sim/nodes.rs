@@ -27,6 +27,8 @@ const HEARTBEAT: Duration = Duration::from_mins(1);
 const HEARTBEAT_NOTE: &str = "kubevirt.io/heartbeat";
 /// Writes at the same time when many nodes are refreshed.
 const AT_ONCE: usize = 16;
+/// The simulated kubelet's version; not a release, so that nobody takes it for a real one.
+const KUBELET_VERSION: &str = "v0.0.0-simulated";
 /// Virtual devices that one host offers; the limit of virt-handler's device plugin.
 const DEVICES: &str = "1k";
 
@@ -86,7 +88,7 @@ impl Keeper for Nodes {
         let Some(node) = self.context.world.get(Kind::Node, &key) else {
             return Ok(Next::OnChange);
         };
-        let status = status(host);
+        let status = status(&key.name, host, self.context.broken.boots(&key.name));
         let ready = node.condition("Ready") == "True" && node.condition("MemoryPressure") == "False";
         if !ready || changes(node.at("/status"), &status) {
             let mut status = status;
@@ -127,7 +129,8 @@ fn registration(name: &str, host: &Host, now: Timestamp) -> Value {
     })
 }
 
-fn status(host: &Host) -> Value {
+/// `boot` counts how often the host was switched on again.
+fn status(name: &str, host: &Host, boot: u32) -> Value {
     let amounts = json!({
         "cpu": host.cores.to_string(),
         "memory": format!("{}Gi", host.memory_gib),
@@ -139,6 +142,12 @@ fn status(host: &Host) -> Value {
     });
     json!({
         "addresses": [{"type": "InternalIP", "address": host.address}],
+        "nodeInfo": {
+            "machineID": name, "systemUUID": name, "bootID": format!("{name}-{boot}"),
+            "architecture": "amd64", "operatingSystem": "linux", "osImage": "simulated",
+            "kernelVersion": "simulated", "containerRuntimeVersion": "simulated://1",
+            "kubeletVersion": KUBELET_VERSION, "kubeProxyVersion": "",
+        },
         "capacity": amounts,
         "allocatable": amounts,
     })
