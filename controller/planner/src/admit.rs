@@ -133,6 +133,7 @@ pub(crate) fn admit(engine: &mut Engine<'_, '_>) -> bool {
                     used.add(wanted.tenant, &amounts);
                     changed = true;
                 } else if claimed.len() < claims(world)
+                    && why::structural(world, &engine.books, server).is_none()
                     && let Some(host) = nearest(engine, server)
                 {
                     engine.books.claim(world, server, host);

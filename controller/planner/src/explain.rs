@@ -87,7 +87,7 @@ fn explain_colocation(fleet: &Fleet, plan: &Plan, id: &ColocationId, explanation
             place.site,
             place.rack,
             place.lowest_unit,
-            place.lowest_unit + place.units - 1
+            place.lowest_unit.saturating_add(place.units - 1)
         ));
     }
     let allowed = fleet

@@ -42,15 +42,15 @@ pub(crate) fn primary(world: &World<'_>, books: &Books, server: usize, host: usi
     if !wanted.allows(dense.site) {
         return Err(Against::NotAllowed);
     }
-    for d in 0..DIMS {
+    for (d, resource) in RESOURCES.into_iter().enumerate() {
         if wanted.demand[d] > dense.capacity[d] {
-            return Err(Against::TooSmall(RESOURCES[d]));
+            return Err(Against::TooSmall(resource));
         }
     }
-    for d in 0..DIMS {
+    for (d, resource) in RESOURCES.into_iter().enumerate() {
         let free = dense.capacity[d] - books.used[host][d] - books.most_reserved[host][d];
         if wanted.demand[d] > free {
-            return Err(Against::Full(RESOURCES[d], free));
+            return Err(Against::Full(resource, free));
         }
     }
     ceiling(world, books, server, dense.site)?;
@@ -85,9 +85,9 @@ pub(crate) fn backup(
     if !world.apart_enough(wanted.spread, zone, dense.zone) {
         return Err(Against::Shares);
     }
-    for d in 0..DIMS {
+    for (d, resource) in RESOURCES.into_iter().enumerate() {
         if wanted.demand[d] > dense.capacity[d] {
-            return Err(Against::TooSmall(RESOURCES[d]));
+            return Err(Against::TooSmall(resource));
         }
     }
     let on = books.is_on(world, host);
@@ -101,10 +101,10 @@ pub(crate) fn backup(
             continue;
         }
         let at = host * books.scenarios + f;
-        for d in 0..DIMS {
+        for (d, resource) in RESOURCES.into_iter().enumerate() {
             let free = dense.capacity[d] - books.used[host][d] - books.reserved[at][d];
             if wanted.demand[d] > free {
-                return Err(Against::Full(RESOURCES[d], free));
+                return Err(Against::Full(resource, free));
             }
         }
         let wakes = if !on && books.reserves[at] == 0 {
@@ -150,9 +150,9 @@ pub(crate) fn takeover(world: &World<'_>, books: &Books, server: usize, host: us
 /// Whether the site may use that much more.
 pub(crate) fn ceiling(world: &World<'_>, books: &Books, server: usize, site: usize) -> Result<(), Against> {
     let demand = world.servers[server].demand;
-    for d in 0..DIMS {
+    for (d, resource) in RESOURCES.into_iter().enumerate() {
         if books.site_used[site][d] + demand[d] > world.sites[site].ceiling[d] {
-            return Err(Against::Ceiling(RESOURCES[d]));
+            return Err(Against::Ceiling(resource));
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! What a loss does: read off the plan, nothing is decided. No I/O.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use crate::fleet::Fleet;
@@ -74,7 +75,7 @@ pub fn simulate_loss(fleet: &Fleet, plan: &Plan, scenario: &Scenario) -> LossOut
                     running: server.running,
                 };
                 order.push((
-                    (server.tier, -server.memory_mib, -server.cpu_milli),
+                    (server.tier, Reverse(server.memory_mib), Reverse(server.cpu_milli)),
                     server.cpu_milli,
                     start,
                 ));
@@ -111,14 +112,14 @@ fn add_draw(fleet: &Fleet, outcome: &mut LossOutcome, starts: &[(i64, &Start)], 
             .map_or(100, |site| site.cpu_overcommit_percent);
         let draw = crate::draw::server_mw(*cpu, host, overcommit);
         let milliwatts = added.entry(&start.to.rack).or_default();
-        *milliwatts += draw;
+        *milliwatts = milliwatts.saturating_add(draw);
         if !on.contains(&start.to.host) && woken.insert(&start.to.host) {
-            *milliwatts += host.idle_watts * 1000;
+            *milliwatts = milliwatts.saturating_add(host.idle_watts.saturating_mul(1000));
         }
     }
     for (rack, milliwatts) in added {
         if let Some(after) = outcome.racks.get_mut(rack) {
-            after.after_watts += watts_up(milliwatts);
+            after.after_watts = after.after_watts.saturating_add(watts_up(milliwatts));
         }
     }
     outcome.wake = woken.into_iter().cloned().collect();

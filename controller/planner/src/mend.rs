@@ -28,7 +28,7 @@ fn wish_for(engine: &Engine<'_, '_>, server: usize, own_site: bool) -> Wish {
     data.sort_unstable();
     data.dedup();
     data.retain(|&site| world.sites[site].keeps_copies);
-    let readable = home.is_none_or(|site| !world.sites[site].held) && !wanted.released;
+    let readable = home.is_none_or(|site| !world.sites[site].held) && (slot.is_placed() || !wanted.released);
     let mut ranks = Vec::new();
     if own_site && readable {
         ranks.push(home.into_iter().collect());

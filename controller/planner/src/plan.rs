@@ -310,7 +310,7 @@ impl Plan {
                     backup: decided.backup.as_ref().map(|spot| spot.host.clone()),
                     copy_sites: decided.copy_sites.clone(),
                 });
-                server.released &= decided.held.is_some();
+                server.released = false;
             }
         }
         for (id, places) in &self.colocations {

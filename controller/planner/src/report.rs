@@ -353,8 +353,8 @@ fn excesses(engine: &Engine<'_, '_>, plan: &mut Plan) {
     };
     for (site, dense) in world.sites.iter().enumerate().filter(|(_, dense)| !dense.held) {
         let of = || ExcessOf::Site(dense.name.clone());
-        for d in 0..DIMS {
-            add(of(), RESOURCES[d], books.site_used[site][d], dense.ceiling[d]);
+        for (d, resource) in RESOURCES.into_iter().enumerate() {
+            add(of(), resource, books.site_used[site][d], dense.ceiling[d]);
         }
         if let Some(limit) = dense.storage {
             add(of(), Resource::Storage, books.site_storage[site], limit);
@@ -373,10 +373,10 @@ fn excesses(engine: &Engine<'_, '_>, plan: &mut Plan) {
         add(ExcessOf::Rack(dense.name.clone()), Resource::Watts, used, limit);
     }
     for (host, dense) in world.hosts.iter().enumerate().filter(|(_, dense)| !dense.held) {
-        for d in 0..DIMS {
+        for (d, resource) in RESOURCES.into_iter().enumerate() {
             add(
                 ExcessOf::Host(dense.name.clone()),
-                RESOURCES[d],
+                resource,
                 books.used[host][d],
                 dense.capacity[d],
             );

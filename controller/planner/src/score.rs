@@ -68,8 +68,8 @@ pub(crate) fn backup(world: &World<'_>, books: &Books, demand: Amount, host: usi
     let dense = &world.hosts[host];
     let at = host * books.scenarios + lost;
     let (mut growth, mut left) = (0, 0);
-    for d in 0..DIMS {
-        let reserved = books.reserved[at][d] + demand[d];
+    for (d, amount) in demand.into_iter().enumerate() {
+        let reserved = books.reserved[at][d] + amount;
         growth += share(reserved - books.most_reserved[host][d], dense.capacity[d]);
         left += share(
             dense.capacity[d] - books.used[host][d] - reserved,

@@ -236,8 +236,8 @@ impl Books {
 
     fn book_primary(&mut self, world: &World<'_>, server: usize, host: usize, sign: i64) {
         let (dense, demand) = (&world.hosts[host], world.servers[server].demand);
-        for d in 0..DIMS {
-            self.used[host][d] += sign * demand[d];
+        for (d, amount) in demand.into_iter().enumerate() {
+            self.used[host][d] += sign * amount;
         }
         self.committed_mw[dense.rack] += sign * dense.draw_mw(demand[0]);
         self.book_site(world, server, dense.site, sign);

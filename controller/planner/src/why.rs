@@ -102,10 +102,11 @@ pub(crate) fn primary(world: &World<'_>, books: &mut Books, server: usize) -> Wa
         }
         books.remove_primary(world, server);
     }
-    let on = match (short, best) {
-        (Some(_), _) => copies_text(world, books, server),
-        (None, Some((against, from, host))) => backup_text(world, books, server, against, from, host),
-        (None, None) => copies_text(world, books, server),
+    let on = match best {
+        Some((against, from, host)) if short.is_none() => {
+            backup_text(world, books, server, against, from, host)
+        }
+        _ => copies_text(world, books, server),
     };
     Waiting { on, considered }
 }
@@ -163,7 +164,7 @@ fn nearer(nearest: Option<(Against, usize)>, against: Against, host: usize) -> O
 }
 
 /// What no change in use could mend: the sites, and the size of the hosts.
-fn structural(world: &World<'_>, books: &Books, server: usize) -> Option<WaitingOn> {
+pub(crate) fn structural(world: &World<'_>, books: &Books, server: usize) -> Option<WaitingOn> {
     let wanted = &world.servers[server];
     let asked = world
         .fleet

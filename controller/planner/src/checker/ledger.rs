@@ -35,15 +35,12 @@ fn certificate(model: &Model<'_>, faults: &mut Vec<Fault>) -> Vec<i128> {
         let mut added: BTreeMap<usize, i128> = BTreeMap::new();
         let mut woken = std::collections::BTreeSet::new();
         for server in &model.servers {
-            let hit = match server.host {
-                Some(host) => lost.racks.contains(&model.hosts[host].rack),
-                None => {
-                    let spot = &server.plan.placement;
-                    model
-                        .rack(&spot.rack)
-                        .map_or(lost.sites.contains(&spot.site), |rack| lost.racks.contains(&rack))
-                }
-            };
+            let spot = &server.plan.placement;
+            let rack = server
+                .host
+                .map(|host| model.hosts[host].rack)
+                .or_else(|| model.rack(&spot.rack));
+            let hit = rack.map_or(lost.sites.contains(&spot.site), |rack| lost.racks.contains(&rack));
             if !hit {
                 continue;
             }

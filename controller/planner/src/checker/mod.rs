@@ -15,14 +15,30 @@ mod ledger;
 mod model;
 mod survive;
 
+use std::borrow::Cow;
+
 use crate::fault::Fault;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Site, State};
 use crate::plan::Plan;
 
 use model::Model;
 
+/// The fleet with every site whose overcommit makes no sense as one that cannot be read: nothing is known of what
+/// its hosts can carry.
+fn readable(fleet: &Fleet) -> Cow<'_, Fleet> {
+    let mut fleet = Cow::Borrowed(fleet);
+    let sound = |site: &Site| (1..=10_000).contains(&site.cpu_overcommit_percent);
+    if !fleet.sites.values().all(sound) {
+        for site in fleet.to_mut().sites.values_mut().filter(|site| !sound(site)) {
+            site.state = State::Unknown;
+        }
+    }
+    fleet
+}
+
 /// Everything that is wrong with `plan` for `fleet`; empty when nothing is.
 pub fn check(fleet: &Fleet, plan: &Plan) -> Vec<Fault> {
+    let fleet = &readable(fleet);
     let mut faults = Vec::new();
     let model = Model::read(fleet, plan, &mut faults);
     accounts::check(&model, &mut faults);

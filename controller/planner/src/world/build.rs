@@ -46,7 +46,7 @@ pub(crate) fn build(fleet: &Fleet) -> World<'_> {
             dense_site(name, fleet.sites.get(name), zone, &mut notes)
         })
         .collect();
-    let racks = dense_racks(fleet, &names, &mut notes);
+    let racks = dense_racks(fleet, &names, &sites, &mut notes);
     let hosts = dense_hosts(fleet, &names, &racks, &mut sites, &mut zones, &mut notes);
     for (name, site) in names.iter().zip(&mut sites) {
         let percent = fleet
@@ -62,7 +62,7 @@ pub(crate) fn build(fleet: &Fleet) -> World<'_> {
         sites,
         racks,
         hosts,
-        zones: zones.zones,
+        zones: zones.list,
         scenarios: zones.scenarios,
         servers: Vec::new(),
         tenants: fleet.tenants.keys().cloned().collect(),
@@ -136,7 +136,7 @@ fn dense_site(name: &SiteName, site: Option<&Site>, zone: usize, notes: &mut Not
     }
 }
 
-fn dense_racks(fleet: &Fleet, names: &[SiteName], notes: &mut Notes) -> Vec<DenseRack> {
+fn dense_racks(fleet: &Fleet, names: &[SiteName], sites: &[DenseSite], notes: &mut Notes) -> Vec<DenseRack> {
     let mut racks = Vec::new();
     for (name, rack) in &fleet.racks {
         let what = || format!("rack/{name}");
@@ -177,16 +177,12 @@ fn dense_racks(fleet: &Fleet, names: &[SiteName], notes: &mut Notes) -> Vec<Dens
                 notes.add(what(), format!("feed {} is listed twice", feed.name));
             }
         }
-        let state = fleet
-            .sites
-            .get(&rack.site)
-            .map_or(State::Unknown, |site| site.state);
         racks.push(DenseRack {
             name: name.clone(),
             site,
             capacity_mw: if sound { power::capacity_mw(rack) } else { 0 },
             other_mw: rack.other_watts.clamp(0, MAX_WATTS) * 1000,
-            open: rack.state == State::Active && state == State::Active,
+            open: rack.state == State::Active && sites[site].open,
         });
     }
     racks
@@ -243,7 +239,7 @@ fn dense_hosts(
         if !sites[site].zones.contains(&zone) {
             sites[site].zones.push(zone);
         }
-        zones.zones[zone].hosts.push(hosts.len());
+        zones.list[zone].hosts.push(hosts.len());
         hosts.push(dense);
     }
     hosts

@@ -33,6 +33,8 @@ pub(crate) fn watts_up(milliwatts: i64) -> i64 {
 
 /// A site. `ceiling` and `capacity` count only the hosts that can be relied on.
 #[derive(Debug)]
+// Each flag is a separate permission, derived once from the site's state.
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct DenseSite {
     pub(crate) name: SiteName,
     /// Takes new servers, copies and reserves.

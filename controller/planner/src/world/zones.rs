@@ -11,7 +11,7 @@ pub(super) struct Zones<'f> {
     cross: BTreeMap<&'f RiskName, usize>,
     known: BTreeMap<(usize, Vec<usize>), usize>,
     /// In order of first use.
-    pub(super) zones: Vec<Zone>,
+    pub(super) list: Vec<Zone>,
     /// The sites in their order, then the risks that span sites in theirs.
     pub(super) scenarios: Vec<DenseScenario>,
 }
@@ -41,7 +41,7 @@ impl<'f> Zones<'f> {
         Self {
             cross,
             known: BTreeMap::new(),
-            zones: Vec::new(),
+            list: Vec::new(),
             scenarios,
         }
     }
@@ -71,10 +71,10 @@ impl<'f> Zones<'f> {
         if let Some(&zone) = self.known.get(&key) {
             return zone;
         }
-        let zone = self.zones.len();
+        let zone = self.list.len();
         let mut scenarios = vec![site];
         scenarios.extend(&key.1);
-        self.zones.push(Zone {
+        self.list.push(Zone {
             site,
             scenarios,
             hosts: Vec::new(),

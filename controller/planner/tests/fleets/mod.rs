@@ -1,5 +1,4 @@
 //! Random fleets for the property tests: small, and full of corners. No I/O.
-#![allow(dead_code)] // each test binary uses some of it
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +23,7 @@ fn risks() -> impl Strategy<Value = BTreeSet<RiskName>> {
 }
 
 /// Mostly active.
-pub fn state() -> impl Strategy<Value = State> {
+pub(crate) fn state() -> impl Strategy<Value = State> {
     prop_oneof![
         12 => Just(State::Active),
         1 => Just(State::Cordoned),
@@ -35,7 +34,7 @@ pub fn state() -> impl Strategy<Value = State> {
 }
 
 /// Mostly usable.
-pub fn host_use() -> impl Strategy<Value = HostUse> {
+pub(crate) fn host_use() -> impl Strategy<Value = HostUse> {
     prop_oneof![
         12 => Just(HostUse::Usable),
         1 => Just(HostUse::Cordoned),
@@ -206,7 +205,7 @@ fn quota() -> impl Strategy<Value = Quota> {
 }
 
 /// A well-formed fleet in which nothing has a place yet.
-pub fn new_fleet() -> impl Strategy<Value = Fleet> {
+pub(crate) fn new_fleet() -> impl Strategy<Value = Fleet> {
     let racks = proptest::collection::vec(rack(), 0..3);
     let sites = proptest::collection::vec((site(), racks), 1..=5);
     let hosts = proptest::collection::vec((any::<prop::sample::Index>(), host()), 0..14);
@@ -262,7 +261,7 @@ pub fn new_fleet() -> impl Strategy<Value = Fleet> {
 
 /// Something that happens to a fleet between two plans.
 #[derive(Clone, Debug)]
-pub enum Event {
+pub(crate) enum Event {
     HostGone(prop::sample::Index),
     HostUse(prop::sample::Index, HostUse),
     SiteState(prop::sample::Index, State),
@@ -278,12 +277,12 @@ pub enum Event {
     ReleaseSite(prop::sample::Index),
     SiteObjectGone(prop::sample::Index),
     RackObjectGone(prop::sample::Index),
-    NewServer(Server),
+    NewServer(Box<Server>),
     ForgetBackup(prop::sample::Index),
 }
 
 /// Any event.
-pub fn event() -> impl Strategy<Value = Event> {
+pub(crate) fn event() -> impl Strategy<Value = Event> {
     let at = any::<prop::sample::Index>;
     prop_oneof![
         at().prop_map(Event::HostGone),
@@ -301,15 +300,12 @@ pub fn event() -> impl Strategy<Value = Event> {
         at().prop_map(Event::ReleaseSite),
         at().prop_map(Event::SiteObjectGone),
         at().prop_map(Event::RackObjectGone),
-        server().prop_map(Event::NewServer),
+        server().prop_map(|server| Event::NewServer(Box::new(server))),
         at().prop_map(Event::ForgetBackup),
     ]
 }
 
-fn pick<'m, K: Clone + Ord, V>(
-    map: &'m mut BTreeMap<K, V>,
-    at: &prop::sample::Index,
-) -> Option<(K, &'m mut V)> {
+fn pick<K: Clone + Ord, V>(map: &mut BTreeMap<K, V>, at: prop::sample::Index) -> Option<(K, &mut V)> {
     let keys: Vec<K> = map.keys().cloned().collect();
     if keys.is_empty() {
         return None;
@@ -319,70 +315,70 @@ fn pick<'m, K: Clone + Ord, V>(
 }
 
 /// Lets an event happen.
-pub fn happen(fleet: &mut Fleet, event: &Event, number: usize) {
+pub(crate) fn happen(fleet: &mut Fleet, event: &Event, number: usize) {
     match event {
         Event::HostGone(at) => {
-            if let Some((key, _)) = pick(&mut fleet.hosts, at) {
+            if let Some((key, _)) = pick(&mut fleet.hosts, *at) {
                 fleet.hosts.remove(&key);
             }
         }
         Event::HostUse(at, used) => {
-            if let Some((_, host)) = pick(&mut fleet.hosts, at) {
+            if let Some((_, host)) = pick(&mut fleet.hosts, *at) {
                 host.usable = *used;
             }
         }
         Event::SiteState(at, state) => {
-            if let Some((_, site)) = pick(&mut fleet.sites, at) {
+            if let Some((_, site)) = pick(&mut fleet.sites, *at) {
                 site.state = *state;
             }
         }
         Event::RackState(at, state) => {
-            if let Some((_, rack)) = pick(&mut fleet.racks, at) {
+            if let Some((_, rack)) = pick(&mut fleet.racks, *at) {
                 rack.state = *state;
             }
         }
         Event::RackBudget(at, watts) => {
-            if let Some((_, rack)) = pick(&mut fleet.racks, at) {
+            if let Some((_, rack)) = pick(&mut fleet.racks, *at) {
                 rack.max_watts = Some(*watts);
             }
         }
         Event::Overcommit(at, percent) => {
-            if let Some((_, site)) = pick(&mut fleet.sites, at) {
+            if let Some((_, site)) = pick(&mut fleet.sites, *at) {
                 site.cpu_overcommit_percent = *percent;
             }
         }
         Event::Ceiling(at, percent) => {
-            if let Some((_, site)) = pick(&mut fleet.sites, at) {
+            if let Some((_, site)) = pick(&mut fleet.sites, *at) {
                 site.ceiling_percent = *percent;
             }
         }
         Event::Risk(at, risk) => {
-            if let Some((_, site)) = pick(&mut fleet.sites, at) {
+            if let Some((_, site)) = pick(&mut fleet.sites, *at) {
                 site.shared_risks.insert(RISKS[usize::from(*risk)].into());
             }
         }
         Event::ServerGone(at) => {
-            if let Some((key, _)) = pick(&mut fleet.servers, at) {
+            if let Some((key, _)) = pick(&mut fleet.servers, *at) {
                 fleet.servers.remove(&key);
             }
         }
         Event::ServerGrows(at, cores) => {
-            if let Some((_, server)) = pick(&mut fleet.servers, at) {
+            if let Some((_, server)) = pick(&mut fleet.servers, *at) {
                 server.cpu_milli = cores * 1000;
             }
         }
         Event::Copies(at, copies) => {
-            if let Some((_, server)) = pick(&mut fleet.servers, at) {
+            if let Some((_, server)) = pick(&mut fleet.servers, *at) {
                 server.copies = *copies;
             }
         }
         Event::Release(at) => {
-            if let Some((_, server)) = pick(&mut fleet.servers, at) {
+            if let Some((_, server)) = pick(&mut fleet.servers, *at) {
                 server.released = server.current.is_some();
             }
         }
         Event::ReleaseSite(at) => {
-            if let Some((name, site)) = pick(&mut fleet.sites, at) {
+            if let Some((name, site)) = pick(&mut fleet.sites, *at) {
                 site.state = State::Fenced;
                 for server in fleet.servers.values_mut() {
                     server.released |= server
@@ -393,24 +389,91 @@ pub fn happen(fleet: &mut Fleet, event: &Event, number: usize) {
             }
         }
         Event::SiteObjectGone(at) => {
-            if let Some((key, _)) = pick(&mut fleet.sites, at) {
+            if let Some((key, _)) = pick(&mut fleet.sites, *at) {
                 fleet.sites.remove(&key);
             }
         }
         Event::RackObjectGone(at) => {
-            if let Some((key, _)) = pick(&mut fleet.racks, at) {
+            if let Some((key, _)) = pick(&mut fleet.racks, *at) {
                 fleet.racks.remove(&key);
             }
         }
         Event::NewServer(server) => {
             let id = ServerId::new(server.tenant.as_str(), format!("n{number:02}"));
-            fleet.servers.entry(id).or_insert_with(|| server.clone());
+            fleet.servers.entry(id).or_insert_with(|| (**server).clone());
         }
         Event::ForgetBackup(at) => {
-            if let Some((_, server)) = pick(&mut fleet.servers, at)
+            if let Some((_, server)) = pick(&mut fleet.servers, *at)
                 && let Some(current) = &mut server.current
             {
                 current.backup = None;
+            }
+        }
+    }
+}
+
+/// A number that no planner should have to see.
+fn nasty() -> impl Strategy<Value = i64> {
+    select(vec![i64::MIN, -1, 0, 1, 1_000_000_001, i64::MAX / 2, i64::MAX])
+}
+
+/// What may be wrong with a fleet.
+pub(crate) fn spoil() -> impl Strategy<Value = Spoil> {
+    (0u8..18, any::<prop::sample::Index>(), nasty())
+}
+
+/// Which field, of which object, to which value.
+pub(crate) type Spoil = (u8, prop::sample::Index, i64);
+
+/// Puts nonsense into one field of one object.
+pub(crate) fn ruin(fleet: &mut Fleet, (field, at, value): &Spoil) {
+    let value = *value;
+    if let Some((_, host)) = pick(&mut fleet.hosts, *at) {
+        match field {
+            0 => host.cpu_milli = value,
+            1 => host.memory_mib = value,
+            2 => host.idle_watts = value,
+            3 => host.max_watts = value,
+            4 => host.taken_cpu_milli = value,
+            5 => host.rack = "nowhere".into(),
+            6 => host.site = "nowhere".into(),
+            _ => {}
+        }
+    }
+    if let Some((_, server)) = pick(&mut fleet.servers, *at) {
+        match field {
+            7 => server.cpu_milli = value,
+            8 => server.memory_mib = value,
+            9 => server.copies = value,
+            10 => server.storage_mib = value,
+            11 => server.tenant = "nobody".into(),
+            _ => {}
+        }
+    }
+    if let Some((_, rack)) = pick(&mut fleet.racks, *at) {
+        match field {
+            12 => rack.site = "nowhere".into(),
+            13 => rack.derate_percent = value,
+            14 => rack.feeds.iter_mut().for_each(|feed| feed.watts = value),
+            15 => rack.units = value,
+            _ => {}
+        }
+    }
+    if let Some((_, site)) = pick(&mut fleet.sites, *at) {
+        match field {
+            16 => site.cpu_overcommit_percent = value,
+            17 => site.ceiling_percent = value,
+            _ => {}
+        }
+    }
+    if let Some((_, colocation)) = pick(&mut fleet.colocations, *at) {
+        for device in &mut colocation.devices {
+            match field {
+                0 => device.units = value,
+                1 => device.watts = value,
+                2 => device.feeds = value,
+                3 => "same".clone_into(&mut device.name),
+                _ => {}
             }
         }
     }

@@ -1,0 +1,200 @@
+//! Saying what a plan or a loss comes to. No I/O.
+
+use std::fmt::Write as _;
+
+use raidc_planner::{Fleet, LossOutcome, MoveKind, Plan, ServerPlan, Spot, Survival};
+
+use super::Story;
+
+fn place(spot: &Spot) -> &str {
+    if spot.host.as_str().is_empty() {
+        spot.site.as_str()
+    } else {
+        spot.host.as_str()
+    }
+}
+
+fn server(decided: &ServerPlan) -> String {
+    let mut line = format!("at {}", place(&decided.placement));
+    if let Some(backup) = &decided.backup {
+        let _ = write!(line, ", reserve {}", place(backup));
+    }
+    let reserve = decided.backup.as_ref().map(|spot| &spot.site);
+    for site in decided.copy_sites.iter().filter(|site| Some(*site) != reserve) {
+        let _ = write!(line, ", copy at {site}");
+    }
+    if let Some(why) = &decided.held {
+        let _ = write!(line, " ({why})");
+    }
+    if let Some(waiting) = &decided.unprotected {
+        let _ = write!(line, "; unprotected, {}: {waiting}", waiting.reason());
+    }
+    line
+}
+
+/// What is new or different in `next`, who waits, what moves and what is too full.
+pub(crate) fn plan(out: &mut String, _fleet: &Fleet, before: &Plan, next: &Plan) {
+    for problem in &next.problems {
+        let _ = writeln!(out, "problem {}: {}", problem.what, problem.message);
+    }
+    for (id, decided) in &next.servers {
+        if before.servers.get(id) != Some(decided) {
+            let _ = writeln!(out, "{id} {}", server(decided));
+        }
+    }
+    for (id, places) in &next.colocations {
+        if before.colocations.get(id) != Some(places) {
+            for place in places {
+                let top = place.lowest_unit + place.units - 1;
+                let _ = writeln!(
+                    out,
+                    "{id} {} in {}, units {} to {top}",
+                    place.device, place.rack, place.lowest_unit
+                );
+            }
+        }
+    }
+    for moved in &next.moves {
+        let what = match moved.kind {
+            MoveKind::Primary => "moves",
+            MoveKind::Backup => "reserve moves",
+            MoveKind::Copy => "copy goes",
+        };
+        let (from, to) = (place(&moved.from), place(&moved.to));
+        let _ = writeln!(
+            out,
+            "{} {what} from {from} to {to}: {:?}",
+            moved.server, moved.reason
+        );
+    }
+    for (id, waiting) in &next.waiting {
+        let _ = writeln!(out, "{id} waits, {}: {waiting}", waiting.reason());
+    }
+    for excess in &next.excesses {
+        let show = |amount: i64| excess.resource.show(amount);
+        let _ = writeln!(
+            out,
+            "too full: {:?} {}: {} of {}",
+            excess.of,
+            excess.resource,
+            show(excess.used),
+            show(excess.limit)
+        );
+    }
+    let stranded: i64 = next.scenarios.iter().map(|summary| summary.stranded).sum();
+    let verdict = if stranded == 0 {
+        "survives every loss"
+    } else {
+        "does not survive every loss"
+    };
+    let _ = writeln!(
+        out,
+        "{} placed, {} waiting; {verdict}",
+        next.servers.len() + next.colocations.len(),
+        next.waiting.len()
+    );
+}
+
+pub(crate) fn loss(out: &mut String, loss: &LossOutcome) {
+    for host in &loss.wake {
+        let _ = writeln!(out, "wake {host}");
+    }
+    for start in &loss.starts {
+        let verb = if start.running {
+            "starts"
+        } else {
+            "stays off, its place is"
+        };
+        let _ = writeln!(
+            out,
+            "{} (tier {}) {verb} at {}",
+            start.server,
+            start.tier,
+            place(&start.to)
+        );
+    }
+    for id in &loss.single_copy {
+        let _ = writeln!(out, "{id} is down until it returns (one copy)");
+    }
+    for id in &loss.stranded {
+        let _ = writeln!(out, "{id} has nowhere to start");
+    }
+    for (rack, after) in loss
+        .racks
+        .iter()
+        .filter(|(_, after)| after.after_watts != after.before_watts)
+    {
+        let _ = writeln!(
+            out,
+            "{rack} draws {} W, then {} W of {} W",
+            after.before_watts, after.after_watts, after.capacity_watts
+        );
+    }
+    let _ = writeln!(
+        out,
+        "{} hosts lost, {} start elsewhere, {} stranded",
+        loss.hosts_lost,
+        loss.starts.len(),
+        loss.stranded.len()
+    );
+}
+
+pub(crate) fn racks(story: &mut Story) {
+    for (name, rack) in &story.plan.racks {
+        let worst = rack
+            .worst
+            .as_ref()
+            .map(|scenario| format!(" after {scenario}"))
+            .unwrap_or_default();
+        let _ = writeln!(
+            story.out,
+            "{name}: {} W of {} W drawn, {} W reserved{worst}, {} W left, {} of {} units free",
+            rack.committed_watts,
+            rack.capacity_watts,
+            rack.reserved_watts,
+            rack.headroom_watts,
+            rack.units_free,
+            rack.units
+        );
+    }
+}
+
+pub(crate) fn sites(story: &mut Story) {
+    for (name, site) in &story.plan.sites {
+        let survives = match &site.survives {
+            Survival::Survives => "its loss is survived".to_owned(),
+            Survival::Loses { first, servers } => format!("its loss strands {servers}, {first} first"),
+            Survival::Unknown => "whether its loss is survived is not known".to_owned(),
+        };
+        let _ = writeln!(
+            story.out,
+            "{name}: {} of {} cores to the ceiling, {} of {} GiB, {} servers, {} reserves; {survives}",
+            site.cpu_used_milli / 1000,
+            site.cpu_ceiling_milli / 1000,
+            site.memory_used_mib / 1024,
+            site.memory_ceiling_mib / 1024,
+            site.servers,
+            site.backups
+        );
+    }
+    for (from, row) in &story.plan.pairs {
+        for (to, load) in row {
+            let _ = writeln!(
+                story.out,
+                "when {from} is lost, {} servers go to {to}, then {} % full",
+                load.servers,
+                load.share_permille / 10
+            );
+        }
+    }
+}
+
+pub(crate) fn scenarios(story: &mut Story) {
+    for summary in &story.plan.scenarios {
+        let _ = writeln!(
+            story.out,
+            "{}: {} displaced, {} start elsewhere, {} with one copy, {} stranded",
+            summary.scenario, summary.displaced, summary.restarted, summary.single_copy, summary.stranded
+        );
+    }
+}
