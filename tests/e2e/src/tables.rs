@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::recount::View;
 use comfy_table::CellAlignment;
 use comfy_table::Table;
+use comfy_table::presets::ASCII_MARKDOWN;
 use kube::ResourceExt;
 use raidc_crds::VirtualServer;
 use raidc_crds::condition;
@@ -24,7 +25,7 @@ pub(crate) fn print(view: &View) -> Result<(), Error> {
 
 fn table(header: &[&str], numbers_from: usize) -> Table {
     let mut table = Table::new();
-    table.set_header(header);
+    table.load_style(ASCII_MARKDOWN).set_header(header);
     for column in table.column_iter_mut().skip(numbers_from) {
         column.set_cell_alignment(CellAlignment::Right);
     }
