@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use raidc_crds::names::{SERVER_LABEL, TENANT_LABEL};
 use raidc_crds::{Tenant, VirtualServer};
 use tokio::sync::watch;
@@ -127,7 +128,8 @@ fn servers(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>
             children(&kubevirt.vms, |child| by_label(child, SERVER_LABEL)),
             children(&kubevirt.vmis, |child| by_label(child, SERVER_LABEL)),
             children(&cdi.datavolumes, |child| by_label(child, SERVER_LABEL)),
-            children(&s.pvcs, |child| by_label(child, SERVER_LABEL)),
+            children(&s.pvcs, of_claim(ctx)),
+            children(&s.persistent_volumes, of_volume(ctx)),
             children(&volsync.sources, |child| by_label(child, SERVER_LABEL)),
             children(&volsync.destinations, |child| by_label(child, SERVER_LABEL)),
             any(&cdi.datasources),
@@ -140,6 +142,30 @@ fn servers(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>
         Arc::clone(ctx),
         stop.clone(),
     ));
+}
+
+/// The server of a claim: by our label, or, for a claim that VolSync made for a copy, by the destination that owns it.
+fn of_claim(ctx: &Arc<Ctx>) -> impl Fn(&PersistentVolumeClaim) -> Option<ObjectRef<VirtualServer>> + use<> {
+    let ctx = Arc::clone(ctx);
+    move |claim| {
+        by_label(claim, SERVER_LABEL).or_else(|| {
+            let owner = claim.owner_references().first()?;
+            let stores = ctx.stores.volsync.get()?;
+            let destination = stores.destinations.get(&claim.namespace()?, &owner.name)?;
+            by_label(destination.as_ref(), SERVER_LABEL)
+        })
+    }
+}
+
+/// The server of a volume: the server of the claim that it is bound to.
+fn of_volume(ctx: &Arc<Ctx>) -> impl Fn(&PersistentVolume) -> Option<ObjectRef<VirtualServer>> + use<> {
+    let of_claim = of_claim(ctx);
+    let claims = ctx.stores.pvcs.clone();
+    move |volume| {
+        let bound = volume.spec.as_ref()?.claim_ref.as_ref()?;
+        let claim = claims.get(bound.namespace.as_deref()?, bound.name.as_deref()?)?;
+        of_claim(claim.as_ref())
+    }
 }
 
 fn broken(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>) {

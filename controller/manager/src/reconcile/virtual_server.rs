@@ -177,6 +177,10 @@ fn copy_ask<'a>(server: &'a VirtualServer, world: &'a World, wanted: &Wanted<'a>
             .collect(),
         targets,
         snapshot_class: snapshot_class(wanted.place.site)?,
+        transfer_class: world
+            .sites
+            .get(wanted.place.site)
+            .and_then(|s| s.spec.storage.transfer_class.as_deref()),
         rpo_seconds: protection.rpo.map_or(i64::MAX, |(seconds, _)| seconds),
         complete,
     })
