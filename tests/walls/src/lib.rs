@@ -1,0 +1,1 @@
+//! Nothing to import: the tests in `tests/` are all there is.
