@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 pub use error::SimError;
-pub use guest::WRITTEN;
+pub use guest::{TWO_WRITERS, WRITTEN};
 pub use places::PROVISIONER;
 
 use crate::fleet::{FleetSpec, Profile};

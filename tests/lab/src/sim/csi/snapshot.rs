@@ -230,7 +230,7 @@ mod tests {
         let began: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
         let then: Timestamp = "2026-01-01T00:00:10Z".parse().expect("a time");
         let volume = Arc::new(object(json!({
-            "metadata": {"name": "pv", "annotations": {WRITTEN: Written::default().started("t/web", began).note()}},
+            "metadata": {"name": "pv", "annotations": {WRITTEN: Written::default().started("t/web", "n1", began).note()}},
             "spec": {"capacity": {"storage": "1Gi"}, "csi": {"volumeHandle": "pv"}},
         })));
         let snapshot = Arc::new(object(
