@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// Devices that want rack space and power.
+/// spec is what the municipality asks for. RAIDC never writes here; what it decides is in status.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "raidc.dev",
@@ -32,7 +32,6 @@ use serde::Serialize;
     validation = Rule::new("self.metadata.name.size() <= 63").message("the name of a Colocation has at most 63 characters")
 )]
 #[x_kube(validation = Rule::new("!has(self.from) || !has(self.until) || self.from < self.until").message("until must be after from"))]
-#[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct ColocationSpec {
     /// devices to be put up.
@@ -101,7 +100,7 @@ pub enum Spread {
     Site,
 }
 
-/// What RAIDC sees of a colocation.
+/// status is what RAIDC decided and sees. Nobody else writes it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ColocationStatus {
@@ -136,7 +135,7 @@ pub struct DevicePlace {
     /// site of the rack.
     #[schemars(length(min = 1, max = 63))]
     pub site: String,
-    /// rack.
+    /// rack that it is to stand in.
     #[schemars(length(min = 1, max = 63))]
     pub rack: String,
     /// lowestUnit of the reserved space, counted from the bottom, from 1.
@@ -146,5 +145,6 @@ pub struct DevicePlace {
     /// feeds of the rack to plug into.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4), inner(length(max = 20)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub feeds: Vec<String>,
 }

@@ -90,3 +90,82 @@ pub fn merge(previous: &[Condition], mut wanted: Vec<Condition>) -> Vec<Conditio
 pub fn is_true(conditions: &[Condition], kind: &str) -> bool {
     conditions.iter().any(|c| c.type_ == kind && c.status == "True")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    #[test]
+    fn a_transition_time_never_moves_without_a_transition() {
+        let before = [condition(
+            READY,
+            Status::False,
+            "Waiting",
+            "no host",
+            Some(1),
+            at(10),
+        )];
+        let same = merge(
+            &before,
+            vec![condition(
+                READY,
+                Status::False,
+                "Creating",
+                "disk",
+                Some(2),
+                at(20),
+            )],
+        );
+        assert_eq!(same[0].last_transition_time, Time(at(10)));
+        assert_eq!(
+            (same[0].reason.as_str(), same[0].observed_generation),
+            ("Creating", Some(2))
+        );
+        let flipped = merge(
+            &before,
+            vec![condition(READY, Status::True, "Running", "", Some(2), at(20))],
+        );
+        assert_eq!(flipped[0].last_transition_time, Time(at(20)));
+    }
+
+    #[test]
+    fn a_condition_that_no_longer_applies_is_gone_and_the_order_never_depends_on_the_writer() {
+        let before = [condition(
+            STALLED,
+            Status::True,
+            "UnknownSize",
+            "no size x",
+            Some(1),
+            at(10),
+        )];
+        let ready = condition(READY, Status::True, "Running", "", Some(2), at(20));
+        let placed = condition(PLACED, Status::True, "Placed", "", Some(2), at(20));
+        let one = merge(&before, vec![ready.clone(), placed.clone()]);
+        assert_eq!(one, merge(&before, vec![placed, ready]));
+        assert_eq!(
+            one.iter().map(|c| c.type_.as_str()).collect::<Vec<_>>(),
+            [PLACED, READY]
+        );
+    }
+
+    #[test]
+    fn unknown_opens_no_gate() {
+        let list = [condition(
+            PROTECTED,
+            Status::Unknown,
+            "NoEvidence",
+            "",
+            None,
+            at(0),
+        )];
+        assert!(!is_true(&list, PROTECTED) && !is_true(&[], PROTECTED));
+        assert!(is_true(
+            &[condition(PROTECTED, Status::True, "Current", "", None, at(0))],
+            PROTECTED
+        ));
+    }
+}

@@ -7,7 +7,7 @@ use kube::KubeSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// Which loss is rehearsed, and for whom.
+/// spec is which loss is rehearsed, and for whom. It cannot be changed.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "raidc.dev",
@@ -28,7 +28,6 @@ use serde::Serialize;
     validation = Rule::new("self.metadata.name.size() <= 63").message("the name of a Drill has at most 63 characters")
 )]
 #[x_kube(validation = Rule::new("self == oldSelf").message("a Drill cannot be changed; make a new one"))]
-#[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct DrillSpec {
     /// lose says what is lost in the rehearsal: exactly one of site or rack.
@@ -73,7 +72,7 @@ pub struct DrillScope {
     pub servers: Option<Vec<ServerReference>>,
 }
 
-/// What has become of it.
+/// status is what has become of it. Nobody else writes it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct DrillStatus {

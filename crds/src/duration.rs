@@ -95,7 +95,66 @@ impl JsonSchema for Duration {
             "type": "string",
             "maxLength": 20,
             "minLength": 2,
-            "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$",
+            "pattern": "^([0-9]{1,5}d)?([0-9]{1,6}h)?([0-9]{1,7}m)?([0-9]{1,8}s)?$",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(text: &str) -> Option<i64> {
+        Duration(text.to_owned()).seconds().ok()
+    }
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        for (text, want) in [
+            ("0s", 0),
+            ("45s", 45),
+            ("15m", 900),
+            ("1h30m", 5_400),
+            ("90d", 7_776_000),
+            ("1d1h1m1s", 90_061),
+            ("99999d", 8_639_913_600),
+        ] {
+            assert_eq!(seconds(text), Some(want), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_passes_for_a_duration() {
+        let bad = [
+            "",
+            "d",
+            "15",
+            "m15",
+            "15 m",
+            "15M",
+            "-15m",
+            "1.5h",
+            "30m1h",
+            "1h1h",
+            "15m ",
+            "15ms",
+            "1w",
+            "１５m",
+            "99999999999999999999d",
+            "9223372036854775807d",
+            "9223372036854775807s1s",
+        ];
+        for text in bad {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_never_hides_what_was_written() {
+        let error = Duration("soon".to_owned()).seconds().expect_err("no duration");
+        assert_eq!(
+            error.to_string(),
+            "\"soon\" is not a duration: write whole numbers with d, h, m or s, such as 15m or 90d"
+        );
     }
 }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// What is to be moved, and how.
+/// spec is what is to be moved, and how. It cannot be changed.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "raidc.dev",
@@ -31,7 +31,7 @@ use serde::Serialize;
 )]
 #[x_kube(validation = Rule::new("self == oldSelf").message("a Failover cannot be changed; make a new one"))]
 #[x_kube(validation = Rule::new("self.mode != 'Planned' || !has(self.acceptLoss)").message("a planned failover never loses data; leave acceptLoss out"))]
-#[cfg_attr(test, kube(cel))]
+#[x_kube(validation = Rule::new("!has(self.to) || !has(self.from.site) || self.to != self.from.site").message("to is another site than from"))]
 #[serde(rename_all = "camelCase")]
 pub struct FailoverSpec {
     /// mode: Planned stops, copies the last changes and starts elsewhere, and loses nothing; Unplanned starts from the copies after a loss.
@@ -95,7 +95,7 @@ pub struct ServerReference {
     pub name: String,
 }
 
-/// What has become of it.
+/// status is what has become of it. Nobody else writes it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct FailoverStatus {

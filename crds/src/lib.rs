@@ -23,7 +23,7 @@ pub mod tenant;
 pub mod virtual_server;
 
 pub use colocation::{Colocation, ColocationSpec, ColocationStatus};
-pub use crd::all;
+pub use crd::{all, documents};
 pub use drill::{Drill, DrillSpec, DrillStatus};
 pub use duration::Duration;
 pub use failover::{Failover, FailoverSpec, FailoverStatus};

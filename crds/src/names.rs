@@ -44,3 +44,34 @@ pub const ROOT_DISK: &str = "root";
 pub fn disk_claim(server: &str, disk: &str) -> String {
     format!("{server}-{disk}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Longest value of a label, and longest name of a Service that a copy's mover needs.
+    const LABEL: usize = 63;
+
+    #[test]
+    fn the_longest_names_never_make_an_illegal_claim() {
+        let claim = disk_claim(&"s".repeat(MAX_SERVER_NAME), &"d".repeat(MAX_DISK_NAME));
+        assert!(claim.len() <= LABEL, "{claim}");
+        assert_eq!(disk_claim("web", ROOT_DISK), "web-root");
+    }
+
+    #[test]
+    fn the_schemas_never_allow_longer_names_than_the_claims_can_bear() {
+        let crd = crate::documents()
+            .into_iter()
+            .find(|(name, _)| name == "virtualservers.raidc.dev");
+        let (_, crd) = crd.expect("the CRD");
+        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        let disk = &schema["properties"]["spec"]["properties"]["disks"]["items"]["properties"]["name"];
+        assert_eq!(disk["maxLength"], MAX_DISK_NAME);
+        let rules = schema["x-kubernetes-validations"].to_string();
+        assert!(
+            rules.contains(&format!("self.metadata.name.size() <= {MAX_SERVER_NAME}")),
+            "{rules}"
+        );
+    }
+}

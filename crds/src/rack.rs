@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// What the platform team declares about a rack.
+/// spec is what the platform team declares about the rack.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "raidc.dev",
@@ -30,7 +30,8 @@ use serde::Serialize;
     validation = Rule::new("self.metadata.name.size() <= 50").message("the name of a Rack has at most 50 characters, because it becomes a label on nodes"),
     validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("the name of a Rack is lower-case letters, digits and '-'")
 )]
-#[cfg_attr(test, kube(cel))]
+#[x_kube(validation = Rule::new("!has(self.hosts) || self.hosts.all(h, !has(h.lowestUnit) || h.lowestUnit + h.units - 1 <= self.units)").message("a host stands above the top of the rack: lowestUnit plus units minus one is at most the rack's units"))]
+#[x_kube(validation = Rule::new("!has(self.occupied) || self.occupied.all(o, o.lowestUnit + o.units - 1 <= self.units)").message("occupied units lie above the top of the rack: lowestUnit plus units minus one is at most the rack's units"))]
 #[serde(rename_all = "camelCase")]
 pub struct RackSpec {
     /// site is the Site that the rack stands in. It cannot be changed: a rack that moves is a new Rack.
@@ -191,7 +192,7 @@ pub struct Meter {
     pub query: String,
 }
 
-/// What RAIDC sees of a rack.
+/// status is what RAIDC sees of the rack. Nobody else writes it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RackStatus {

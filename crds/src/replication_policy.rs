@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// What a class of protection promises.
+/// spec is what this class of protection promises.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "raidc.dev",
@@ -35,7 +35,8 @@ use serde::Serialize;
 #[x_kube(validation = Rule::new("!has(self.mode) || self.mode != 'Async' || has(self.rpo)").message("an asynchronous policy needs an rpo, such as 15m"))]
 #[x_kube(validation = Rule::new("!has(self.mode) || self.mode != 'Sync' || !has(self.rpo)").message("a synchronous policy loses nothing; leave rpo out"))]
 #[x_kube(validation = Rule::new("!has(self.mode) || self.mode != 'Sync' || has(self.sync)").message("a synchronous policy needs sync.storageClasses: which StorageClass spans which sites"))]
-#[cfg_attr(test, kube(cel))]
+#[x_kube(validation = Rule::new("!has(self.sync) || (has(self.mode) && self.mode == 'Sync')").message("sync is for synchronous policies; leave it out or say mode: Sync"))]
+#[x_kube(validation = Rule::new("!has(self.sync) || self.sync.storageClasses.all(c, c.sites.size() >= self.copies)").message("a StorageClass that spans sites names at least as many sites as the policy has copies"))]
 #[serde(rename_all = "camelCase")]
 pub struct ReplicationPolicySpec {
     /// copies of every disk, the original included. 1 means no protection against the loss of a site.
@@ -47,7 +48,7 @@ pub struct ReplicationPolicySpec {
     /// rpo, the recovery point objective, is the most recent work that may be lost with a site, such as 15m. Asynchronous only; at
     /// least 1m. Copies are made at half of it, so that one missed copy breaks no promise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("self.matches('[1-9]') && !self.matches('^[0-9]+s$')").message("the rpo is at least 1m; write it in minutes, hours or days"))]
+    #[x_kube(validation = Rule::new("self.matches('[1-9][0-9]*[dhm]')").message("the rpo is at least 1m; write it in minutes, hours or days"))]
     pub rpo: Option<Duration>,
     /// sharedRisks: Avoid keeps copies off every shared risk of the original; Ignore only keeps them at different sites. Default Avoid.
     #[serde(default)]
@@ -66,7 +67,7 @@ pub struct ReplicationPolicySpec {
     pub drill: Option<DrillRule>,
 }
 
-/// How changes reach the copies.
+/// mode: Async sends changes every so often (see rpo); Sync writes to every copy at once, on storage that spans sites.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplicationMode {
     /// Every so often.
@@ -119,6 +120,7 @@ pub struct FailoverRule {
     /// rto, the recovery time objective, is how long a server may be away after a loss, such as 5m. Under 10m, its reserved place is on a
     /// host that is already powered on. Default: hosts may have to wake first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.matches('[1-9]')").message("the rto is longer than nothing; leave it out if there is no objective"))]
     pub rto: Option<Duration>,
 }
 
@@ -137,10 +139,14 @@ pub enum FailoverMode {
 #[serde(rename_all = "camelCase")]
 pub struct BackupRule {
     /// schedule in cron notation with five fields, such as "15 2 * * *" for every night at 02:15.
-    #[schemars(length(min = 9, max = 100), regex(pattern = r"^\S+ \S+ \S+ \S+ \S+$"))]
+    #[schemars(
+        length(min = 9, max = 100),
+        regex(pattern = r"^[-0-9A-Za-z*,/]+( [-0-9A-Za-z*,/]+){4}$")
+    )]
     pub schedule: String,
     /// keep backups for this long, such as 30d. Default 30d.
     #[serde(default = "default_keep")]
+    #[x_kube(validation = Rule::new("self.matches('[1-9]')").message("backups are kept longer than nothing; leave backup out if there are to be none"))]
     pub keep: Duration,
 }
 
@@ -153,10 +159,11 @@ fn default_keep() -> Duration {
 #[serde(rename_all = "camelCase")]
 pub struct DrillRule {
     /// every: the longest time between two passed drills, such as 90d.
+    #[x_kube(validation = Rule::new("self.matches('[1-9]')").message("the time between drills is longer than nothing; leave drill out if there are to be none"))]
     pub every: Duration,
 }
 
-/// What RAIDC sees of a policy.
+/// status is what RAIDC sees of the policy. Nobody else writes it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ReplicationPolicyStatus {

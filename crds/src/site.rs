@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// What the platform team declares about a data centre.
+/// spec is what the platform team declares about the data centre.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "raidc.dev",
@@ -32,7 +32,6 @@ use serde::Serialize;
     validation = Rule::new("self.metadata.name.size() <= 30").message("the name of a Site has at most 30 characters, because it becomes part of other names"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("the name of a Site is lower-case letters, digits and '-', and begins with a letter")
 )]
-#[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct SiteSpec {
     /// displayName is the name that people read, such as "Ventspils". Default: the name of the object.
@@ -107,7 +106,7 @@ pub enum SiteState {
     Fenced,
 }
 
-/// What RAIDC sees of a site.
+/// status is what RAIDC sees of the site. Nobody else writes it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct SiteStatus {
@@ -125,7 +124,7 @@ pub struct SiteStatus {
     /// servers is the number of virtual servers placed here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub servers: Option<i64>,
-    /// cores: used, ceiling and total, in thousandths of a virtual core (after overcommit).
+    /// coresMilli: used, ceiling and total, in thousandths of a virtual core (after overcommit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cores_milli: Option<Usage>,
     /// memoryMib: used, ceiling and total, in MiB, including what KubeVirt needs on top of each guest.

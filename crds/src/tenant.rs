@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// What a municipality may use.
+/// spec is what the municipality may use.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "raidc.dev",
@@ -21,7 +21,7 @@ use serde::Serialize;
     status = "TenantStatus",
     derive = "PartialEq",
     doc = "Tenant is a municipality: its namespace, its people, its quota and the services it uses. The platform team or its GitOps pipeline writes it.",
-    printcolumn(name = "Name", type_ = "string", json_path = ".spec.displayName"),
+    printcolumn(name = "Municipality", type_ = "string", json_path = ".spec.displayName"),
     printcolumn(name = "Namespace", type_ = "string", json_path = ".status.namespace"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Servers", type_ = "integer", json_path = ".status.usage.servers.used"),
@@ -30,10 +30,9 @@ use serde::Serialize;
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
     validation = Rule::new("self.metadata.name.size() <= 50").message("the name of a Tenant has at most 50 characters"),
     validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')").message("the name of a Tenant is lower-case letters, digits and '-'"),
-    validation = Rule::new("!(has(self.spec.namespace) ? self.spec.namespace : self.metadata.name).startsWith('kube-')").message("a Tenant cannot have one of Kubernetes' own namespaces"),
-    validation = Rule::new("has(self.spec.namespace) == has(oldSelf.spec.namespace)").message("the namespace of a Tenant cannot be added or removed later; make a new Tenant")
+    validation = Rule::new("(has(self.spec.__namespace__) ? self.spec.__namespace__ : self.metadata.name) != 'default' && !(has(self.spec.__namespace__) ? self.spec.__namespace__ : self.metadata.name).startsWith('kube-')").message("a Tenant cannot have one of Kubernetes' own namespaces; say another in spec.namespace"),
+    validation = Rule::new("has(self.spec.__namespace__) == has(oldSelf.spec.__namespace__)").message("the namespace of a Tenant cannot be added or removed later; make a new Tenant")
 )]
-#[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct TenantSpec {
     /// displayName is the name that people read, such as "Kuldīga municipality".
@@ -78,15 +77,17 @@ fn default_services() -> Vec<Service> {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct People {
-    /// users by name.
+    /// users by name. A service account is written system:serviceaccount:<namespace>:<name>.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
+    #[x_kube(validation = Rule::new("self.all(u, !u.startsWith('system:') || u.startsWith('system:serviceaccount:'))").message("users that begin with system: are Kubernetes' own; only service accounts may be named"))]
     pub users: Vec<String>,
     /// groups by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
+    #[x_kube(validation = Rule::new("self.all(g, !g.startsWith('system:') || g.startsWith('system:serviceaccounts:'))").message("groups that begin with system: are Kubernetes' own, such as everybody who can log in; name a group of your login"))]
     pub groups: Vec<String>,
 }
 
@@ -137,7 +138,7 @@ pub enum TenantDeletionPolicy {
     Orphan,
 }
 
-/// What RAIDC sees of a tenant.
+/// status is what RAIDC sees of the tenant. Nobody else writes it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct TenantStatus {
@@ -182,7 +183,7 @@ pub struct QuotaUsage {
 pub struct UsedLimit {
     /// used now.
     pub used: i64,
-    /// limit; absent when there is none.
+    /// limit: absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<i64>,
 }

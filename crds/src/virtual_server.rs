@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// What a municipality asks for.
+/// spec is what the municipality asks for. RAIDC never writes here; what it decides is in status.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "raidc.dev",
@@ -38,9 +38,7 @@ use serde::Serialize;
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("the name of a VirtualServer is lower-case letters, digits and '-', and begins with a letter: it is the machine's host name")
 )]
 #[x_kube(validation = Rule::new("has(self.size) != has(self.resources)").message("say either size or resources, not both"))]
-#[x_kube(validation = Rule::new("!has(oldSelf.image) || self.image == oldSelf.image").message("the image of a server cannot be changed: it was written to the disk when the server was made; make a new server"))]
 #[x_kube(validation = Rule::new("!has(oldSelf.disks) || oldSelf.disks.all(o, has(self.disks) && self.disks.exists(d, d.name == o.name))").message("a disk cannot be taken off the list: its data would be forgotten; delete the server or keep the disk"))]
-#[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct VirtualServerSpec {
     /// size is one of the catalogue's sizes, such as m-4 (kubectl get virtualmachineclusterinstancetypes). Say size or resources.
@@ -51,8 +49,10 @@ pub struct VirtualServerSpec {
     /// resources says cores and memory where no size of the catalogue fits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// image of the catalogue that the root disk is made from, such as debian-13. It cannot be changed.
+    /// image of the catalogue that the root disk is made from, such as debian-13 (kubectl get datasources -n raidc-images).
+    /// It cannot be changed.
     #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("the image of a server cannot be changed: it was written to the disk when the server was made; make a new server"))]
     pub image: String,
     /// policy is the ReplicationPolicy that protects the server. Default: the tenant's default policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,7 +123,8 @@ pub struct Resources {
     /// cores, virtual.
     #[schemars(range(min = 1, max = 512))]
     pub cores: i32,
-    /// memory of the guest, such as 16Gi.
+    /// memory of the guest, such as 16Gi. At least 64Mi.
+    #[x_kube(validation = Rule::new("quantity(string(self)).compareTo(quantity('64Mi')) >= 0 && quantity(string(self)).compareTo(quantity('64Ti')) <= 0").message("memory is between 64Mi and 64Ti; write it with its unit, such as 16Gi"))]
     pub memory: Quantity,
 }
 
@@ -144,6 +145,7 @@ pub struct RootDisk {
     /// size of the root disk, such as 20Gi. It can grow, not shrink. Default 20Gi.
     #[serde(default = "default_root_size")]
     #[x_kube(validation = Rule::new("quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0").message("a disk can grow, not shrink"))]
+    #[x_kube(validation = Rule::new("quantity(string(self)).compareTo(quantity('1Mi')) >= 0 && quantity(string(self)).compareTo(quantity('1Pi')) <= 0").message("a disk has between 1Mi and 1Pi; write its size with the unit, such as 20Gi"))]
     pub size: Quantity,
 }
 
@@ -169,6 +171,7 @@ pub struct Disk {
     pub name: String,
     /// size of the disk, such as 200Gi. It can grow, not shrink.
     #[x_kube(validation = Rule::new("quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0").message("a disk can grow, not shrink"))]
+    #[x_kube(validation = Rule::new("quantity(string(self)).compareTo(quantity('1Mi')) >= 0 && quantity(string(self)).compareTo(quantity('1Pi')) <= 0").message("a disk has between 1Mi and 1Pi; write its size with the unit, such as 20Gi"))]
     pub size: Quantity,
 }
 
@@ -225,7 +228,8 @@ pub enum ApartBy {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Lease {
-    /// expiresAfter its creation, such as 90d.
+    /// expiresAfter is how long after its creation the server is needed, such as 90d.
+    #[x_kube(validation = Rule::new("self.matches('[1-9]')").message("a lease is longer than nothing; leave it out if the server does not expire"))]
     pub expires_after: Duration,
 }
 
@@ -239,7 +243,7 @@ pub enum DeletionPolicy {
     Delete,
 }
 
-/// What RAIDC sees of a server.
+/// status is what RAIDC decided and sees. Nobody else writes it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct VirtualServerStatus {
@@ -270,6 +274,7 @@ pub struct VirtualServerStatus {
     /// addresses of the server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(max = 64)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub addresses: Vec<String>,
     /// policy that protects the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -290,6 +295,7 @@ pub struct VirtualServerStatus {
     pub copies: Vec<CopyStatus>,
     /// epoch: which run of this server may write. A machine made under a lower epoch may not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self >= oldSelf").message("an epoch never goes back: a lower one belongs to a run that was fenced off"))]
     pub epoch: Option<i64>,
     /// watts counted for this server.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,8 @@ pub mod build;
 pub mod delete;
 pub mod gather;
 pub mod report;
+#[cfg(test)]
+mod tests;
 pub mod validate;
 
 use std::sync::Arc;
