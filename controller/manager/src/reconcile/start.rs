@@ -95,12 +95,9 @@ fn tenants(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>
         s.tenants.clone(),
         vec![
             own(&s.tenants),
-            children(&s.namespaces, |namespace| {
-                namespace
-                    .labels()
-                    .get(TENANT_LABEL)
-                    .map(|name| ObjectRef::new(name))
-            }),
+            children(&s.namespaces, of_tenant),
+            children(&s.role_bindings, of_tenant),
+            children(&s.network_policies, of_tenant),
             children(&s.virtual_servers, of_server),
             any(&s.colocations),
             decisions(&ctx.plan),
@@ -142,6 +139,12 @@ fn servers(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>
         Arc::clone(ctx),
         stop.clone(),
     ));
+}
+
+/// The tenant that something was made for, by its label.
+fn of_tenant<K: kube::Resource>(made: &K) -> Option<ObjectRef<Tenant>> {
+    let name = made.meta().labels.as_ref()?.get(TENANT_LABEL)?;
+    Some(ObjectRef::new(name))
 }
 
 /// The server of a claim: by our label, or, for a claim that VolSync made for a copy, by the destination that owns it.
