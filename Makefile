@@ -36,7 +36,7 @@ check: ## Formatting and lints only
 .PHONY: crds
 crds: ## Rewrite crds/yaml and the CRD chart from the types
 	UPDATE_CRDS=1 cargo test -q --locked -p raidc-crds --test committed_yaml
-	charts/raidc-crds/sync
+	UPDATE_CRDS=1 cargo test -q --locked -p raidc-chart-tests --test crds_chart
 
 .PHONY: golden
 golden: ## Accept the stories' new output (look at the diff before you commit it)

@@ -276,16 +276,19 @@ fn racks(engine: &Engine<'_, '_>, plan: &mut Plan) {
             .filter(|&f| row[f] > 0);
         let reserved = worst.map_or(0, |f| row[f]);
         let committed = books.committed_mw[rack];
+        let capacity_watts = dense.capacity_mw.div_euclid(1000);
+        let (committed_watts, reserved_watts) = (watts_up(committed), watts_up(reserved));
         let ledger = RackLedger {
             site: world.sites[dense.site].name.clone(),
-            capacity_watts: dense.capacity_mw.div_euclid(1000),
-            committed_watts: watts_up(committed),
-            reserved_watts: watts_up(reserved),
+            capacity_watts,
+            committed_watts,
+            reserved_watts,
             worst: worst.map(|f| match &world.scenarios[f] {
                 DenseScenario::Site(site) => Scenario::Site(world.sites[*site].name.clone()),
                 DenseScenario::Risk(risk) => Scenario::Risk(risk.clone()),
             }),
-            headroom_watts: (dense.capacity_mw - committed - reserved).div_euclid(1000),
+            // From the rounded figures, so that the table adds up for whoever checks it; at most 2 W below the truth.
+            headroom_watts: capacity_watts - committed_watts - reserved_watts,
             units: count_units(world, rack),
             units_free: engine.space.free(rack),
             hosts_by_nameplate: nameplate[rack],

@@ -80,7 +80,7 @@ fn command(kubeconfig: &Path, identity: &str, listen: &str, log: &Path) -> Resul
     let err = out.try_clone().map_err(Error::file(log))?;
     let mut command = Command::new(program);
     command
-        .args(["run", "--namespace", NAMESPACE, "--identity", identity, "--listen", listen])
+        .args(["--namespace", NAMESPACE, "--identity", identity, "--listen", listen])
         .env("KUBECONFIG", kubeconfig)
         .env_remove("RUST_BACKTRACE")
         .stdin(Stdio::null())

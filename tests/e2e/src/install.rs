@@ -16,7 +16,7 @@ pub fn repository() -> PathBuf {
 /// can kill it, under the chart's service account, so that the chart's rights are what it has.
 pub async fn charts(cluster: &Cluster) -> Result<(), Error> {
     let charts = repository().join("charts");
-    for (release, more) in [("raidc-crds", &[][..]), ("raidc", &["--set", "replicaCount=0"][..])] {
+    for (release, more) in [("raidc-crds", &[][..]), ("raidc", &["--set", "replicas=0"][..])] {
         let chart = charts.join(release);
         let chart = chart.to_string_lossy();
         let mut args = vec!["upgrade", "--install", release, chart.as_ref(), "--namespace", NAMESPACE, "--create-namespace"];

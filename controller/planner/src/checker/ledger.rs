@@ -82,12 +82,9 @@ fn racks(model: &Model<'_>, added: &[i128], faults: &mut Vec<Fault>) {
             faults.push(fault(Rule::Ledger, what, "has no ledger"));
             continue;
         };
-        let counted = (
-            rack.capacity_mw.div_euclid(1000),
-            ceil_div(rack.drawn_mw, 1000),
-            ceil_div(added[at], 1000),
-            (rack.capacity_mw - rack.drawn_mw - added[at]).div_euclid(1000),
-        );
+        let (capacity, drawn) = (rack.capacity_mw.div_euclid(1000), ceil_div(rack.drawn_mw, 1000));
+        let reserved = ceil_div(added[at], 1000);
+        let counted = (capacity, drawn, reserved, capacity - drawn - reserved);
         let said = (
             said.capacity_watts,
             said.committed_watts,
