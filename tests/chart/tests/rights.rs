@@ -4,6 +4,8 @@
 
 mod support;
 
+use raidc_controller::runtime::rights::RIGHTS;
+use raidc_controller::runtime::rights::Scope;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use support::of_kind;
@@ -27,6 +29,46 @@ fn rights(role: &Value) -> BTreeSet<Right> {
         }
     }
     found
+}
+
+/// What the operator's own table says that it needs (controller/manager/src/runtime/rights.rs), in this scope.
+fn table(scope: Scope) -> BTreeSet<Right> {
+    let wanted = RIGHTS.iter().filter(|right| right.scope == scope);
+    let each = |right: &'static raidc_controller::runtime::rights::Right| {
+        right.verbs.iter().map(|verb| {
+            (
+                right.group.to_owned(),
+                right.resource.to_owned(),
+                (*verb).to_owned(),
+            )
+        })
+    };
+    wanted.flat_map(each).collect()
+}
+
+#[test]
+fn the_operator_is_never_given_more_or_less_than_its_own_table_says() {
+    for (file, objects) in support::all_rendered() {
+        assert_eq!(
+            rights(role(&objects, "raidc-controller")),
+            table(Scope::Cluster),
+            "{file}: chart (left), table (right)"
+        );
+        let lease = support::one(&objects, "Role", "raidc-controller-lease");
+        assert_eq!(
+            rights(lease),
+            table(Scope::Own),
+            "{file}: chart (left), table (right)"
+        );
+        // Not a call of the operator: CDI asks for it when the operator makes a disk out of an image.
+        let clone = support::one(&objects, "Role", "raidc-controller-clone");
+        let source = (
+            "cdi.kubevirt.io".to_owned(),
+            "datavolumes/source".to_owned(),
+            "create".to_owned(),
+        );
+        assert_eq!(rights(clone), BTreeSet::from([source]), "{file}");
+    }
 }
 
 fn roles(objects: &[Value]) -> Vec<&Value> {

@@ -161,7 +161,7 @@ pub async fn of_the_operator(admin: &Client) {
         ("", "impersonate - users"),
         ("", "patch - nodes"),
         ("kuldiga", "delete - pods"),
-        ("raidc-system", "update coordination.k8s.io leases another"),
+        ("raidc-system", "patch coordination.k8s.io leases another"),
         ("kube-system", "get coordination.k8s.io leases raidc-controller"),
         ("kuldiga", "create cdi.kubevirt.io datavolumes/source"),
     ] {
@@ -173,7 +173,7 @@ pub async fn of_the_operator(admin: &Client) {
     for (namespace, what) in [
         (
             "raidc-system",
-            "update coordination.k8s.io leases raidc-controller",
+            "patch coordination.k8s.io leases raidc-controller",
         ),
         ("raidc-system", "create coordination.k8s.io leases"),
         ("", "patch raidc.dev sites/status"),

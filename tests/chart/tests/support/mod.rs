@@ -25,12 +25,9 @@ pub fn value_files() -> Vec<PathBuf> {
 
 /// Path of Helm: the one that the lab uses, or the one on PATH.
 fn helm_path() -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let list = cache
-        .or(home)
-        .unwrap_or_default()
-        .join("raidc/parts/current.json");
+    let cache = std::env::var_os("RAIDC_CACHE").map(PathBuf::from);
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/raidc"));
+    let list = cache.or(home).unwrap_or_default().join("parts/current.json");
     let parts = std::fs::read_to_string(list).unwrap_or_default();
     let parts: Value = serde_json::from_str(&parts).unwrap_or_default();
     parts["bin"]["helm"]
