@@ -5,6 +5,9 @@
 //! the host has, so that nobody behind it takes what becomes free. Only the first few are kept for (`claims`): each
 //! keeps some room idle.
 
+use std::collections::BTreeMap;
+
+use crate::bulk;
 use crate::colocate;
 use crate::engine::Engine;
 use crate::ids::{ColocationId, DemandId};
@@ -110,6 +113,9 @@ fn placed_amounts(engine: &Engine<'_, '_>, index: usize) -> quota::Amounts {
 pub(crate) fn admit(engine: &mut Engine<'_, '_>) -> bool {
     let world = engine.world;
     let mut used = in_use(engine);
+    if admit_batch(engine, &mut used) {
+        return true;
+    }
     let mut claimed: Vec<usize> = Vec::new();
     let mut changed = false;
     let wish = Wish::new(world);
@@ -146,6 +152,47 @@ pub(crate) fn admit(engine: &mut Engine<'_, '_>) -> bool {
         engine.books.unclaim(world, server);
     }
     changed
+}
+
+/// Very many new servers at once: those within quota, all of them or none. Returns whether it placed them.
+fn admit_batch(engine: &mut Engine<'_, '_>, used: &mut Use) -> bool {
+    let world = engine.world;
+    let queue = queue(engine);
+    let servers = queue
+        .iter()
+        .filter(|item| matches!(item, Item::Server(_)))
+        .count();
+    // Colocations wait for their turn among the servers: with any in the queue it is walked one by one.
+    if servers < bulk::FEWEST || servers < queue.len() {
+        return false;
+    }
+    let mut within = used.clone();
+    let mut batch = Vec::with_capacity(servers);
+    let mut possible = BTreeMap::new();
+    for item in queue {
+        let Item::Server(server) = item else { continue };
+        let wanted = &world.servers[server];
+        let amounts = quota::of_server(wanted);
+        let sound = wanted.malformed.is_none() && within.check(world, wanted.tenant, &amounts).is_ok();
+        let kind = (
+            wanted.demand,
+            wanted.copies,
+            wanted.spread,
+            wanted.allowed.clone(),
+        );
+        let possible = *possible
+            .entry(kind)
+            .or_insert_with(|| why::structural(world, &engine.books, server).is_none());
+        if sound && possible {
+            within.add(wanted.tenant, &amounts);
+            batch.push(server);
+        }
+    }
+    if batch.len() < bulk::FEWEST || !bulk::place_all(engine, &batch) {
+        return false;
+    }
+    *used = within;
+    true
 }
 
 fn admit_colocation(

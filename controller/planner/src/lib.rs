@@ -9,6 +9,8 @@
 mod admit;
 mod adopt;
 mod apart;
+mod bound;
+mod bulk;
 mod checker;
 mod colocate;
 mod copies;
@@ -36,6 +38,7 @@ mod summary;
 mod why;
 mod world;
 
+pub use bound::{Bound, idle_watts_bound};
 pub use checker::check;
 pub use explain::explain;
 pub use fault::{Fault, Rule};

@@ -100,6 +100,8 @@ pub enum MoveReason {
     Overloaded,
     /// The reserve no longer fits where it was, or may not be there.
     ReserveInvalid,
+    /// Its policy asks for a copy or a reserve that it did not have.
+    Protects,
     /// Makes room for another server, without copying data.
     MakesRoom,
     /// An anti-affinity rule or the spread of the policy.

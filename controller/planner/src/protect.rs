@@ -85,10 +85,15 @@ fn protect_one(engine: &mut Engine<'_, '_>, server: usize) -> bool {
     let changed = engine.books.slots[server] != before;
     if changed {
         let draining = before.backup.is_some_and(|host| world.hosts[host].draining);
-        let reason = if draining {
-            MoveReason::Draining
-        } else {
-            MoveReason::ReserveInvalid
+        let had = world.servers[server]
+            .was
+            .as_ref()
+            .is_some_and(|was| was.backup.is_some());
+        let moved = engine.moved[server].is_some();
+        let reason = match (draining, had && !moved) {
+            (true, _) => MoveReason::Draining,
+            (false, true) => MoveReason::ReserveInvalid,
+            (false, false) => MoveReason::Protects,
         };
         engine.backup_moved[server].get_or_insert(reason);
     }

@@ -25,6 +25,14 @@ pub enum Resource {
 }
 
 impl Resource {
+    /// An amount with what it is of: `4 cores`, `16 GiB of memory`, `350 W`.
+    pub fn amount(self, amount: i64) -> String {
+        match self {
+            Self::Cpu | Self::Watts => self.show(amount),
+            Self::Memory | Self::Storage => format!("{} of {self}", self.show(amount)),
+        }
+    }
+
     /// An amount as people read it: `4 cores`, `16 GiB`, `350 W`.
     pub fn show(self, amount: i64) -> String {
         match self {
@@ -335,10 +343,10 @@ impl fmt::Display for WaitingOn {
                 asked,
             } => write!(
                 f,
-                "every site it may use is at its ceiling; the nearest, {site}, has {} of {} {resource} in use and {} \
+                "every site it may use is at its ceiling; the nearest, {site}, has {} of {} in use and {} \
                  was asked: free {} there, add hosts or raise its ceiling",
                 resource.show(*used),
-                resource.show(*limit),
+                resource.amount(*limit),
                 resource.show(*asked),
                 resource.show(used + asked - limit),
             ),
@@ -360,9 +368,9 @@ impl fmt::Display for WaitingOn {
                 free,
             } => write!(
                 f,
-                "no host has room: it asks for {} {resource} and the nearest host has {} left beside its reserves: \
+                "no host has room: it asks for {} and the nearest host has {} left beside its reserves: \
                  add a host, or stop {}",
-                resource.show(*asked),
+                resource.amount(*asked),
                 resource.show((*free).max(0)),
                 resource.show(asked - free),
             ),
@@ -383,9 +391,9 @@ impl fmt::Display for WaitingOn {
                 free,
             } => write!(
                 f,
-                "it could run now, but after the loss of {lost} no host could start it: it asks for {} {resource} and \
+                "it could run now, but after the loss of {lost} no host could start it: it asks for {} and \
                  the nearest host has {} left for that loss: free {} or add a host at another site",
-                resource.show(*asked),
+                resource.amount(*asked),
                 resource.show((*free).max(0)),
                 resource.show(asked - free),
             ),

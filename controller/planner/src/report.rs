@@ -354,7 +354,12 @@ fn excesses(engine: &Engine<'_, '_>, plan: &mut Plan) {
             });
         }
     };
-    for (site, dense) in world.sites.iter().enumerate().filter(|(_, dense)| !dense.held) {
+    for (site, dense) in world
+        .sites
+        .iter()
+        .enumerate()
+        .filter(|(_, dense)| !dense.held && !dense.draining)
+    {
         let of = || ExcessOf::Site(dense.name.clone());
         for (d, resource) in RESOURCES.into_iter().enumerate() {
             add(of(), resource, books.site_used[site][d], dense.ceiling[d]);

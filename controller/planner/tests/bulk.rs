@@ -1,0 +1,112 @@
+//! Very many new servers at once: the same rules hold as one by one. No I/O.
+
+use raidc_planner::{
+    Apart, ApartBy, Feed, Fleet, Host, HostName, Plan, PlanOptions, Rack, RackName, Server, ServerId, Site,
+    SiteName, check, idle_watts_bound, plan,
+};
+
+/// Four sites with ten hosts each, and `servers` of mixed sizes, one in five in a group.
+fn fleet(servers: i64) -> Fleet {
+    let mut fleet = Fleet::default();
+    for site in 0..4 {
+        let name = SiteName(format!("s{site}"));
+        let rack = RackName(format!("s{site}-r"));
+        fleet.sites.insert(name.clone(), Site::default());
+        let feed = |at: &str| Feed {
+            name: at.to_owned(),
+            watts: 8000,
+            panel: None,
+        };
+        let spec = Rack {
+            site: name.clone(),
+            feeds: vec![feed("a"), feed("b")],
+            ..Rack::default()
+        };
+        fleet.racks.insert(rack.clone(), spec);
+        for at in 0..10 {
+            let host = Host {
+                site: name.clone(),
+                rack: rack.clone(),
+                cpu_milli: 32_000,
+                memory_mib: 128 * 1024,
+                idle_watts: 100 + at,
+                max_watts: 400,
+                ..Host::default()
+            };
+            fleet.hosts.insert(HostName(format!("s{site}-h{at}")), host);
+        }
+    }
+    fleet
+        .tenants
+        .insert("city".into(), raidc_planner::Tenant::default());
+    for at in 0..servers {
+        let apart = (at % 5 == 0).then(|| Apart {
+            group: format!("g{}", at / 15),
+            by: ApartBy::Host,
+        });
+        let server = Server {
+            tenant: "city".into(),
+            created_at: at,
+            cpu_milli: 1000 * (1 + at % 4),
+            memory_mib: 1024 * (2 + (at * 7) % 13),
+            copies: 1 + i64::from(at % 6 != 0),
+            apart,
+            ..Server::default()
+        };
+        fleet
+            .servers
+            .insert(ServerId::new("city", format!("vm-{at:04}")), server);
+    }
+    fleet
+}
+
+fn decide(fleet: &Fleet) -> Plan {
+    plan(fleet, &PlanOptions::default())
+}
+
+#[test]
+fn a_batch_never_breaks_a_rule_and_is_not_planned_anew() {
+    for servers in [70, 200, 260] {
+        let mut fleet = fleet(servers);
+        let first = decide(&fleet);
+        assert_eq!(check(&fleet, &first), vec![]);
+        assert!(
+            first.waiting.is_empty(),
+            "{servers}: {:?}",
+            first.waiting.iter().next()
+        );
+        first.feed_back(&mut fleet);
+        let again = decide(&fleet);
+        assert_eq!(again.moves, vec![]);
+        assert_eq!(again.id, first.id);
+    }
+}
+
+#[test]
+fn a_batch_that_does_not_fit_never_jumps_the_queue() {
+    let fleet = fleet(1000);
+    let made = decide(&fleet);
+    assert_eq!(check(&fleet, &made), vec![]);
+    assert!(!made.waiting.is_empty());
+}
+
+#[test]
+fn no_plan_is_below_the_bound() {
+    let fleet = fleet(200);
+    let made = decide(&fleet);
+    let bound = idle_watts_bound(&fleet, &made);
+    let on: std::collections::BTreeSet<_> = made
+        .servers
+        .values()
+        .map(|decided| &decided.placement.host)
+        .collect();
+    let watts: i64 = on
+        .iter()
+        .filter_map(|name| fleet.hosts.get(*name))
+        .map(|host| host.idle_watts)
+        .sum();
+    assert!(
+        bound.idle_watts > 0 && bound.idle_watts <= watts,
+        "{bound:?} and {watts} W"
+    );
+}
