@@ -146,6 +146,13 @@ fn a_node_claimed_by_two_racks_takes_nothing_new_and_forgets_nothing() {
     let (fleet, notes) = translate(&seen);
     assert_eq!(reason(&notes, "k1"), "ClaimedByTwoRacks");
     assert_eq!(notes.nodes[&"k1".into()].site, Some("kuldiga".into()));
+    let racks: Vec<_> = notes
+        .racks
+        .iter()
+        .map(|(rack, note)| (rack.as_str(), note.reason))
+        .collect();
+    let reason = "ClaimedByTwoRacks";
+    assert_eq!(racks, [("kuldiga-r1", reason), ("kuldiga-r2", reason)]);
     assert_eq!(fleet.hosts[&"k1".into()].usable, HostUse::Unknown);
     assert_eq!(fleet.hosts[&"t1".into()].usable, HostUse::Usable);
     let plan = raidc_planner::plan(&fleet, &raidc_planner::PlanOptions::default());

@@ -41,9 +41,9 @@ async fn no_write_when_nothing_changes_and_one_when_something_does() {
     assert!(!wrote, "nothing changed");
 
     let changed = wanted("better");
-    let write = status::write(&ctx.writer, &status::SITE, &object, &changed);
+    let call = status::write(&ctx.writer, &status::SITE, &object, &changed);
     let reply = serde_json::to_value(&object).unwrap();
-    let (wrote, (method, path, body)) = tokio::join!(write, answer(&mut server, 200, &reply));
+    let (wrote, (method, path, body)) = tokio::join!(call, answer(&mut server, 200, &reply));
     assert!(wrote.unwrap());
     assert_eq!(method, "PATCH");
     assert!(
