@@ -335,3 +335,7 @@ fn colocations(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
         fleet.colocations.insert(id, translated);
     }
 }
+
+#[cfg(test)]
+#[path = "translate_tests.rs"]
+mod tests;

@@ -321,3 +321,7 @@ fn request_error<K: Object>(verb: &'static str, object: &K, source: kube::core::
         kube::Error::BuildRequest(source),
     )
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;
