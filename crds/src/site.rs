@@ -87,6 +87,11 @@ pub struct SiteStorage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub snapshot_class: Option<String>,
+    /// transferClass is a StorageClass of this site with reclaimPolicy Delete. Every asynchronous copy that is sent makes a volume for
+    /// the time of the transfer; made from a class with reclaimPolicy Retain, each would stay behind, one per copy sent. Default: class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub transfer_class: Option<String>,
     /// capacity is the usable size of this site's storage, such as 40Ti. Default: not limited by RAIDC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Quantity>,

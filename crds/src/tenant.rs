@@ -109,7 +109,7 @@ pub struct Quota {
     /// storage of all disks together, copies not counted, such as 20Ti.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<Quantity>,
-    /// watts of all servers and colocated devices together.
+    /// watts of all colocated devices together, by their nameplates. Servers draw the platform's watts and are not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10_000_000))]
     pub watts: Option<i64>,
@@ -171,7 +171,7 @@ pub struct QuotaUsage {
     pub memory_mib: UsedLimit,
     /// storageMib in MiB.
     pub storage_mib: UsedLimit,
-    /// watts in watts.
+    /// watts of colocated devices, in watts.
     pub watts: UsedLimit,
     /// rackUnits, counted.
     pub rack_units: UsedLimit,

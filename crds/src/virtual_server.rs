@@ -39,6 +39,8 @@ use serde::Serialize;
 )]
 #[x_kube(validation = Rule::new("has(self.size) != has(self.resources)").message("say either size or resources, not both"))]
 #[x_kube(validation = Rule::new("!has(oldSelf.disks) || oldSelf.disks.all(o, has(self.disks) && self.disks.exists(d, d.name == o.name))").message("a disk cannot be taken off the list: its data would be forgotten; delete the server or keep the disk"))]
+#[x_kube(validation = Rule::new("!has(self.cloudInit) || !has(self.sshKeys) || self.sshKeys.size() == 0").message("say sshKeys or cloudInit, not both: RAIDC does not read the Secret, so put the keys into its user data"))]
+#[x_kube(validation = Rule::new("!has(self.sshKeys) || self.sshKeys.map(k, k.size() + 5).sum() <= 1990").message("the sshKeys together are too long for a machine's first boot (about 1900 characters): use fewer or shorter keys (ed25519), or a Secret for cloudInit"))]
 #[serde(rename_all = "camelCase")]
 pub struct VirtualServerSpec {
     /// size is one of the catalogue's sizes, such as m-4 (kubectl get virtualmachineclusterinstancetypes). Say size or resources.
@@ -69,7 +71,8 @@ pub struct VirtualServerSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub disks: Vec<Disk>,
-    /// sshKeys that may log in, as in authorized_keys. They are public keys and not secret.
+    /// sshKeys that may log in, as in authorized_keys. They are public keys and not secret. They are written at the first boot; together
+    /// they have at most about 1900 characters (two RSA keys, or twenty of ed25519). Not together with cloudInit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 32),
@@ -80,7 +83,8 @@ pub struct VirtualServerSpec {
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub ssh_keys: Vec<String>,
-    /// cloudInit names a Secret of this namespace whose key "userdata" is given to cloud-init at the first boot.
+    /// cloudInit names a Secret of this namespace whose key "userdata" is given to cloud-init at the first boot. Not together with sshKeys,
+    /// which belong into the user data then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud_init: Option<CloudInit>,
     /// networks besides the cluster's own: each is a NetworkAttachmentDefinition of this namespace. The MAC address never changes.

@@ -1,5 +1,6 @@
 //! CDI: the `DataVolume` that fills a disk once, and the claim that grows later. Pure; nothing is decided.
 
+use super::MANAGED_BY_LABEL;
 use super::Owner;
 use super::canonical_mib;
 use serde_json::Value;
@@ -72,6 +73,9 @@ pub fn data_volume(owner: Owner<'_>, new: &NewDisk<'_>) -> Value {
 /// `uid` is the claim's own, so that a claim which has gone in the meantime is not made anew, empty.
 #[must_use]
 pub fn claim(owner: Owner<'_>, disk: &str, claim: &str, uid: &str, storage: &str) -> Value {
+    let mut labels = owner.disk_labels(disk);
+    // CDI manages the claim and says so under this label; two that write it would never agree.
+    labels.remove(MANAGED_BY_LABEL);
     json!({
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -79,7 +83,7 @@ pub fn claim(owner: Owner<'_>, disk: &str, claim: &str, uid: &str, storage: &str
             "name": claim,
             "namespace": owner.namespace,
             "uid": uid,
-            "labels": owner.disk_labels(disk),
+            "labels": labels,
         },
         "spec": {"resources": {"requests": {"storage": storage}}},
     })
@@ -159,6 +163,7 @@ mod tests {
     fn a_claim_that_has_gone_is_never_made_anew_by_growing_it() {
         let body = claim(OWNER, "root", "registry-root", "claim-uid", "40Gi");
         assert_eq!(body["metadata"]["uid"], "claim-uid");
+        assert!(body["metadata"]["labels"].get(MANAGED_BY_LABEL).is_none());
         assert_eq!(
             body["spec"],
             json!({"resources": {"requests": {"storage": "40Gi"}}})

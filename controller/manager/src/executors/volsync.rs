@@ -54,6 +54,8 @@ pub struct Source<'a> {
     pub key_secret: &'a str,
     /// Snapshot class at the disk's site; `None` for the cluster's default.
     pub snapshot_class: Option<&'a str>,
+    /// Storage class of the volume that lives as long as a transfer; `None` for the disk's own, whose volumes may stay behind.
+    pub transfer_class: Option<&'a str>,
     /// Cron schedule; `None` is without pause.
     pub schedule: Option<&'a str>,
 }
@@ -115,6 +117,9 @@ impl Pair<'_> {
         }
         if let Some(class) = s.snapshot_class {
             tls["volumeSnapshotClassName"] = Value::from(class);
+        }
+        if let Some(class) = s.transfer_class {
+            tls["storageClassName"] = Value::from(class);
         }
         let mut spec = json!({"sourcePVC": s.claim, "rsyncTLS": tls});
         if let Some(schedule) = s.schedule {
@@ -299,8 +304,10 @@ mod tests {
             port: None,
             key_secret: "volsync-rsync-tls-web",
             snapshot_class: None,
+            transfer_class: Some("fast-scratch"),
             schedule: Some("3-59/6 * * * *"),
         });
+        assert_eq!(source["spec"]["rsyncTLS"]["storageClassName"], "fast-scratch");
         assert_eq!(source["spec"]["sourcePVC"], "web-root");
         assert_eq!(source["spec"]["trigger"], json!({"schedule": "3-59/6 * * * *"}));
         assert_eq!(source["spec"]["rsyncTLS"]["keySecret"], "volsync-rsync-tls-web");

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::rbac::v1::RoleBinding;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::Client;
 use kube::runtime::watcher;
@@ -182,6 +184,10 @@ pub struct Stores {
     pub pods: Watched<Pod>,
     /// Namespaces.
     pub namespaces: Watched<Namespace>,
+    /// Bindings made for tenants.
+    pub role_bindings: Watched<RoleBinding>,
+    /// Network walls made for tenants.
+    pub network_policies: Watched<NetworkPolicy>,
     /// StorageClasses.
     pub storage_classes: Watched<StorageClass>,
     /// PersistentVolumes: class, claim and node affinity.
@@ -220,6 +226,8 @@ impl Default for Stores {
             nodes: Watched::default(),
             pods: Watched::default(),
             namespaces: Watched::default(),
+            role_bindings: Watched::default(),
+            network_policies: Watched::default(),
             storage_classes: Watched::default(),
             persistent_volumes: Watched::default(),
             pvcs: Watched::default(),
@@ -251,6 +259,9 @@ impl Stores {
         let pods = all().fields("status.phase!=Succeeded,status.phase!=Failed");
         spawn.watch(&self.pods, pods, trim_pod, world());
         spawn.watch(&self.namespaces, all(), keep, None);
+        let of_tenants = || watcher::Config::default().labels(names::TENANT_LABEL);
+        spawn.watch(&self.role_bindings, of_tenants(), keep, None);
+        spawn.watch(&self.network_policies, of_tenants(), keep, None);
         spawn.watch(&self.storage_classes, all(), keep, None);
         spawn.watch(&self.persistent_volumes, all(), keep, None);
         // All of them: VolSync does not put our labels on the claims of copies, and a claim of an earlier server may have lost its.
@@ -299,6 +310,8 @@ impl Stores {
             ("Node", self.nodes.is_synced()),
             ("Pod", self.pods.is_synced()),
             ("Namespace", self.namespaces.is_synced()),
+            ("RoleBinding", self.role_bindings.is_synced()),
+            ("NetworkPolicy", self.network_policies.is_synced()),
             ("StorageClass", self.storage_classes.is_synced()),
             ("PersistentVolume", self.persistent_volumes.is_synced()),
             ("PersistentVolumeClaim", self.pvcs.is_synced()),

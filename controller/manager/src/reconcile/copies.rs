@@ -72,6 +72,8 @@ pub struct Ask<'a> {
     pub targets: Vec<Target<'a>>,
     /// Snapshot class of the server's own site.
     pub snapshot_class: Option<&'a str>,
+    /// Storage class there for volumes that live as long as a transfer.
+    pub transfer_class: Option<&'a str>,
     /// Recovery point objective in seconds.
     pub rpo_seconds: i64,
     /// False while the plan has fewer sites than the policy asks for: then nothing is taken away.
@@ -199,6 +201,7 @@ fn make_pair(
         port,
         key_secret,
         snapshot_class: ask.snapshot_class,
+        transfer_class: ask.transfer_class,
         schedule: schedule.as_deref(),
     }));
     vec![destination, source]
@@ -307,6 +310,7 @@ mod tests {
             disks: vec![DiskAsk { name: "root", claim }],
             targets: sites.iter().map(|site| target(site)).collect(),
             snapshot_class: None,
+            transfer_class: None,
             rpo_seconds: 900,
             complete: true,
         }
@@ -334,6 +338,7 @@ mod tests {
             port: None,
             key_secret: "key",
             snapshot_class: None,
+            transfer_class: None,
             schedule: schedule.as_deref(),
         });
         if synced {

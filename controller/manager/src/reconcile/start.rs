@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use raidc_crds::names::{SERVER_LABEL, TENANT_LABEL};
 use raidc_crds::{Tenant, VirtualServer};
 use tokio::sync::watch;
@@ -94,12 +95,9 @@ fn tenants(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>
         s.tenants.clone(),
         vec![
             own(&s.tenants),
-            children(&s.namespaces, |namespace| {
-                namespace
-                    .labels()
-                    .get(TENANT_LABEL)
-                    .map(|name| ObjectRef::new(name))
-            }),
+            children(&s.namespaces, of_tenant),
+            children(&s.role_bindings, of_tenant),
+            children(&s.network_policies, of_tenant),
             children(&s.virtual_servers, of_server),
             any(&s.colocations),
             decisions(&ctx.plan),
@@ -127,7 +125,8 @@ fn servers(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>
             children(&kubevirt.vms, |child| by_label(child, SERVER_LABEL)),
             children(&kubevirt.vmis, |child| by_label(child, SERVER_LABEL)),
             children(&cdi.datavolumes, |child| by_label(child, SERVER_LABEL)),
-            children(&s.pvcs, |child| by_label(child, SERVER_LABEL)),
+            children(&s.pvcs, of_claim(ctx)),
+            children(&s.persistent_volumes, of_volume(ctx)),
             children(&volsync.sources, |child| by_label(child, SERVER_LABEL)),
             children(&volsync.destinations, |child| by_label(child, SERVER_LABEL)),
             any(&cdi.datasources),
@@ -140,6 +139,36 @@ fn servers(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>
         Arc::clone(ctx),
         stop.clone(),
     ));
+}
+
+/// The tenant that something was made for, by its label.
+fn of_tenant<K: kube::Resource>(made: &K) -> Option<ObjectRef<Tenant>> {
+    let name = made.meta().labels.as_ref()?.get(TENANT_LABEL)?;
+    Some(ObjectRef::new(name))
+}
+
+/// The server of a claim: by our label, or, for a claim that VolSync made for a copy, by the destination that owns it.
+fn of_claim(ctx: &Arc<Ctx>) -> impl Fn(&PersistentVolumeClaim) -> Option<ObjectRef<VirtualServer>> + use<> {
+    let ctx = Arc::clone(ctx);
+    move |claim| {
+        by_label(claim, SERVER_LABEL).or_else(|| {
+            let owner = claim.owner_references().first()?;
+            let stores = ctx.stores.volsync.get()?;
+            let destination = stores.destinations.get(&claim.namespace()?, &owner.name)?;
+            by_label(destination.as_ref(), SERVER_LABEL)
+        })
+    }
+}
+
+/// The server of a volume: the server of the claim that it is bound to.
+fn of_volume(ctx: &Arc<Ctx>) -> impl Fn(&PersistentVolume) -> Option<ObjectRef<VirtualServer>> + use<> {
+    let of_claim = of_claim(ctx);
+    let claims = ctx.stores.pvcs.clone();
+    move |volume| {
+        let bound = volume.spec.as_ref()?.claim_ref.as_ref()?;
+        let claim = claims.get(bound.namespace.as_deref()?, bound.name.as_deref()?)?;
+        of_claim(claim.as_ref())
+    }
 }
 
 fn broken(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>) {

@@ -35,8 +35,8 @@ use crate::runtime::writer::Object;
 pub const MANAGER: &str = "raidc/tenant";
 /// Finalizer of a Tenant.
 pub const FINALIZER: &str = "raidc.dev/tenant";
-/// How often bindings and walls are looked at: they are not watched.
-const RESYNC: Duration = Duration::from_secs(600);
+/// How often a tenant that waits for nothing is looked at.
+const RESYNC: Duration = Duration::from_mins(10);
 /// How often a deletion or an ending namespace is looked at.
 const POLL: Duration = Duration::from_secs(5);
 /// How long a read may take.
@@ -97,7 +97,9 @@ async fn apply(ctx: &Ctx, tenant: &Tenant, namespace: &str, live: Option<&Namesp
     ctx.writer.apply_over(MANAGER, &wanted, live).await?;
     // Walls before people: nobody works in a namespace without them.
     for body in tenancy::network_policies(&own, namespace) {
-        apply_live::<NetworkPolicy>(ctx, body).await?;
+        let wanted: NetworkPolicy = typed(body)?;
+        let found = ctx.stores.network_policies.get(namespace, &wanted.name_any());
+        ctx.writer.apply_over(MANAGER, &wanted, found.as_deref()).await?;
     }
     let (admins, viewers) = (&tenant.spec.admins, &tenant.spec.viewers);
     let config = &ctx.config;
@@ -121,24 +123,18 @@ async fn apply(ctx: &Ctx, tenant: &Tenant, namespace: &str, live: Option<&Namesp
 /// Applies a binding. Which role it binds cannot be changed, so one that binds another is made anew.
 async fn bind(ctx: &Ctx, body: Value) -> Result<(), Error> {
     let wanted: RoleBinding = typed(body)?;
-    let found = live(ctx, &wanted).await?;
+    let namespace = wanted.namespace().unwrap_or_default();
+    let found = ctx.stores.role_bindings.get(&namespace, &wanted.name_any());
     if let Some(old) = found.as_ref().filter(|old| old.role_ref != wanted.role_ref) {
-        ctx.writer.delete(old).await?;
+        ctx.writer.delete(old.as_ref()).await?;
         ctx.writer.apply(MANAGER, &wanted).await?;
         return Ok(());
     }
-    ctx.writer.apply_over(MANAGER, &wanted, found.as_ref()).await?;
+    ctx.writer.apply_over(MANAGER, &wanted, found.as_deref()).await?;
     Ok(())
 }
 
-async fn apply_live<K: Object>(ctx: &Ctx, body: Value) -> Result<(), Error> {
-    let wanted: K = typed(body)?;
-    let found = live(ctx, &wanted).await?;
-    ctx.writer.apply_over(MANAGER, &wanted, found.as_ref()).await?;
-    Ok(())
-}
-
-/// Reads an object of the same name. These kinds are not watched: they are few, and a tenant is looked at rarely.
+/// Reads an object as it is now: what is deleted is looked at anew.
 async fn live<K: Object>(ctx: &Ctx, named: &K) -> Result<Option<K>, Error> {
     let name = named.name_any();
     let unknown = || Error::Unknown {

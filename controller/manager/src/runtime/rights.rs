@@ -74,7 +74,7 @@ pub const RIGHTS: &[Right] = &[
     right("", "nodes", WATCH, "what there is to run on, and where it stands"),
     right("", "pods", WATCH, "what others ask of the nodes"),
     right("", "namespaces", WATCH, SEEN),
-    right("", "namespaces", &["get", "create", "patch"], TENANCY),
+    right("", "namespaces", &["get", "create", "patch", "delete"], TENANCY),
     right("", "persistentvolumes", WATCH, "where data really lies"),
     right("", "persistentvolumeclaims", WATCH, "where data really lies"),
     right(

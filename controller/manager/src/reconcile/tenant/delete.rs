@@ -67,7 +67,7 @@ fn left(ctx: &Ctx, namespace: &str) -> Option<String> {
     let parts: Vec<String> = [
         (servers, "server(s)"),
         (colocations, "colocation(s)"),
-        (disks, "disk(s)"),
+        (disks, "disk(s), copies of disks included"),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)
@@ -135,4 +135,101 @@ async fn drop_namespace(ctx: &Ctx, name: &str, namespace: &Namespace) -> Result<
     }
     ctx.writer.delete(namespace).await?;
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Decision;
+    use crate::inventory::stores::Stores;
+    use crate::inventory::watched::Watched;
+    use crate::runtime::testing;
+    use serde_json::{Value, json};
+
+    fn tenant(policy: &str) -> Tenant {
+        serde_json::from_value(json!({
+            "apiVersion": "raidc.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "kuldiga", "uid": "t-1"},
+            "spec": {"displayName": "Kuldīga", "defaultPolicy": "silver", "deletionPolicy": policy},
+        }))
+        .expect("a tenant")
+    }
+
+    fn stores(with_server: bool) -> Stores {
+        let namespace = json!({"metadata": {"name": "kuldiga", "uid": "n-1", "resourceVersion": "3",
+            "labels": {"raidc.dev/tenant": "kuldiga"}}});
+        let server = json!({"apiVersion": "raidc.dev/v1alpha1", "kind": "VirtualServer",
+            "metadata": {"name": "web", "namespace": "kuldiga"}, "spec": {"size": "m-4", "image": "debian-13"}});
+        let servers = with_server.then(|| serde_json::from_value(server).expect("a server"));
+        Stores {
+            namespaces: Watched::holding([serde_json::from_value(namespace).expect("a namespace")]),
+            virtual_servers: Watched::holding(servers),
+            ..Stores::default()
+        }
+    }
+
+    /// Answers every call with "not found", until there are none, and returns what was asked.
+    async fn absent(api: &mut testing::Server, calls: usize) -> Vec<(String, String)> {
+        let gone = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404});
+        let mut asked = Vec::new();
+        for _ in 0..calls {
+            let (method, path, _): (String, String, Value) = testing::answer(api, 404, &gone).await;
+            asked.push((method, path));
+        }
+        asked
+    }
+
+    #[tokio::test]
+    async fn a_tenant_with_servers_is_never_deleted_and_says_what_it_waits_for() {
+        let (client, mut api) = testing::mock();
+        let ctx = testing::ctx(client, stores(true), Decision::default());
+        let waits = carry_out(&ctx, &tenant("Protect")).await.expect("done");
+        assert!(
+            waits.as_deref().is_some_and(|w| w.contains("1 server(s)")),
+            "{waits:?}"
+        );
+        drop(ctx);
+        assert!(api.next_request().await.is_none(), "something was taken away");
+    }
+
+    #[tokio::test]
+    async fn orphaning_never_touches_the_namespace() {
+        let (client, mut api) = testing::mock();
+        let ctx = testing::ctx(client, stores(true), Decision::default());
+        let orphan = tenant("Orphan");
+        let (waits, asked) = tokio::join!(carry_out(&ctx, &orphan), absent(&mut api, 3));
+        assert_eq!(waits.expect("done"), None);
+        assert!(
+            asked
+                .iter()
+                .all(|(method, path)| method == "GET" && path.contains("/rolebindings/")),
+            "{asked:?}"
+        );
+        drop(ctx);
+        assert!(
+            api.next_request().await.is_none(),
+            "more than bindings was touched"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_namespace_with_any_claim_is_never_deleted() {
+        let (client, mut api) = testing::mock();
+        let ctx = testing::ctx(client, stores(false), Decision::default());
+        let protect = tenant("Protect");
+        let claims = json!({"kind": "PersistentVolumeClaimList", "apiVersion": "v1", "metadata": {},
+            "items": [{"metadata": {"name": "somebodys", "namespace": "kuldiga"}}]});
+        let answers = async {
+            absent(&mut api, 3).await;
+            testing::answer(&mut api, 200, &claims).await
+        };
+        let (waits, asked) = tokio::join!(carry_out(&ctx, &protect), answers);
+        assert!(asked.1.contains("persistentvolumeclaims"), "{}", asked.1);
+        assert!(
+            waits
+                .expect("done")
+                .is_some_and(|w| w.contains("PersistentVolumeClaim"))
+        );
+        drop(ctx);
+        assert!(api.next_request().await.is_none(), "the namespace was touched");
+    }
 }

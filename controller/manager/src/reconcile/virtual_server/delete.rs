@@ -90,3 +90,129 @@ fn is_late(server: &VirtualServer, now: Timestamp) -> bool {
         .and_then(|t| t.0.checked_add(PATIENCE).ok())
         .is_some_and(|deadline| deadline < now)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Decision;
+    use crate::inventory::stores::{CdiStores, KubeVirtStores, Optional, Stores};
+    use crate::inventory::watched::Watched;
+    use crate::reconcile::virtual_server::gather::gather;
+    use crate::runtime::testing;
+    use serde_json::{Value, json};
+
+    const UID: &str = "u-1";
+
+    fn server(policy: &str, deleted: &str) -> VirtualServer {
+        serde_json::from_value(json!({
+            "apiVersion": "raidc.dev/v1alpha1", "kind": "VirtualServer",
+            "metadata": {"name": "web", "namespace": "kuldiga", "uid": UID, "deletionTimestamp": deleted},
+            "spec": {"size": "m-4", "image": "debian-13", "deletionPolicy": policy},
+        }))
+        .expect("a server")
+    }
+
+    fn meta(name: &str, server_uid: &str) -> Value {
+        json!({"name": name, "namespace": "kuldiga", "uid": format!("uid-{name}"), "resourceVersion": "7",
+            "labels": {"raidc.dev/server": "web", "raidc.dev/server-uid": server_uid}})
+    }
+
+    fn stores(machine: bool) -> Stores {
+        let claim = |name: &str, uid: &str| {
+            serde_json::from_value::<PersistentVolumeClaim>(json!({"metadata": meta(name, uid)}))
+                .expect("a claim")
+        };
+        let machines = machine.then(|| {
+            let body = json!({"metadata": meta("web", UID), "spec": {}});
+            serde_json::from_value(body).expect("a machine")
+        });
+        Stores {
+            pvcs: Watched::holding([claim("web-root", UID), claim("web-old", "u-0")]),
+            cdi: Optional::served_by(CdiStores {
+                datavolumes: Watched::holding([]),
+                datasources: Watched::holding([]),
+            }),
+            kubevirt: Optional::served_by(KubeVirtStores {
+                vms: Watched::holding(machines),
+                vmis: Watched::holding([]),
+                instancetypes: Watched::holding([]),
+            }),
+            ..Stores::default()
+        }
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-22T12:00:00Z".parse().expect("a time")
+    }
+
+    const JUST_NOW: &str = "2026-11-22T11:59:00Z";
+    const LONG_AGO: &str = "2026-11-22T11:00:00Z";
+
+    #[tokio::test]
+    async fn disks_never_go_unasked() {
+        let (client, mut api) = testing::mock();
+        let ctx = testing::ctx(client, stores(false), Decision::default());
+        let server = server("Retain", JUST_NOW);
+        let world = gather(&ctx, &server);
+        let waits = carry_out(&ctx, &server, &world, now()).await.expect("done");
+        assert_eq!(waits, None);
+        drop(ctx);
+        assert!(api.next_request().await.is_none(), "a call was made");
+    }
+
+    #[tokio::test]
+    async fn only_disks_of_this_very_server_go_and_only_as_they_were_seen() {
+        let (client, mut api) = testing::mock();
+        let ctx = testing::ctx(client, stores(false), Decision::default());
+        let server = server("Delete", JUST_NOW);
+        let world = gather(&ctx, &server);
+        let ended = carry_out(&ctx, &server, &world, now());
+        let answers = async {
+            let live = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta("web-root", UID)});
+            let read = testing::answer(&mut api, 200, &live).await;
+            let delete = testing::answer(&mut api, 200, &live).await;
+            (read, delete)
+        };
+        let (waits, (read, delete)) = tokio::join!(ended, answers);
+        assert_eq!(
+            waits.expect("done").as_deref(),
+            Some("1 disk(s) are being deleted")
+        );
+        assert_eq!((read.0.as_str(), delete.0.as_str()), ("GET", "DELETE"));
+        assert!(
+            delete.1.contains("/persistentvolumeclaims/web-root"),
+            "{}",
+            delete.1
+        );
+        assert_eq!(delete.2["preconditions"]["uid"], "uid-web-root");
+        drop(ctx);
+        assert!(
+            api.next_request().await.is_none(),
+            "another server's disk was touched"
+        );
+    }
+
+    #[tokio::test]
+    async fn disks_never_go_before_the_machine_and_no_wait_is_for_ever() {
+        let (client, mut api) = testing::mock();
+        let ctx = testing::ctx(client, stores(true), Decision::default());
+        let machine = json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "metadata": meta("web", UID), "spec": {}});
+        let server_now = server("Delete", JUST_NOW);
+        let world = gather(&ctx, &server_now);
+        let answers = async {
+            testing::answer(&mut api, 200, &machine).await;
+            testing::answer(&mut api, 200, &machine).await
+        };
+        let (waits, asked) = tokio::join!(carry_out(&ctx, &server_now, &world, now()), answers);
+        assert_eq!(waits.expect("done").as_deref(), Some("the machine is stopping"));
+        assert!(asked.1.contains("/virtualmachines/web"), "{}", asked.1);
+
+        // Its site is gone and the machine cannot end: after a while the server is let go, with everything told to end.
+        let late = server("Retain", LONG_AGO);
+        let mut ending = machine.clone();
+        ending["metadata"]["deletionTimestamp"] = json!(LONG_AGO);
+        let answers = testing::answer(&mut api, 200, &ending);
+        let (waits, _) = tokio::join!(carry_out(&ctx, &late, &world, now()), answers);
+        assert_eq!(waits.expect("done"), None);
+    }
+}

@@ -20,8 +20,10 @@ use crate::foreign::cdi::DataSource;
 use crate::foreign::cdi::DataVolume;
 use crate::foreign::kubevirt::VirtualMachine;
 use crate::foreign::kubevirt::VirtualMachineInstance;
+use crate::inventory::servers::policy_name;
 use crate::inventory::stores::Stores;
 use crate::inventory::translate::Note;
+use crate::inventory::translate::tenant_of;
 use crate::reconcile::claims::ClaimSeen;
 use crate::reconcile::copies;
 
@@ -95,32 +97,6 @@ pub struct World {
     pub told: Told,
 }
 
-/// Name of the policy that protects a server.
-#[must_use]
-pub fn policy_name<'a>(server: &'a VirtualServer, tenant: Option<&'a Tenant>) -> Option<&'a str> {
-    let own = server.spec.policy.as_deref();
-    own.or_else(|| tenant.map(|t| t.spec.default_policy.as_str()))
-}
-
-/// The tenant of a namespace: the one that the namespace's label names, else the oldest that claims it.
-#[must_use]
-pub fn tenant_of(stores: &Stores, namespace: &str) -> Option<Arc<Tenant>> {
-    let claims = |t: &Tenant| t.spec.namespace.as_deref().unwrap_or(t.name_any().as_str()) == namespace;
-    let labelled = stores
-        .namespaces
-        .get_cluster(namespace)
-        .and_then(|n| n.labels().get(names::TENANT_LABEL).cloned())
-        .and_then(|name| stores.tenants.get_cluster(&name))
-        .filter(|t| claims(t));
-    labelled.or_else(|| {
-        let all = stores.tenants.list().into_iter().filter(|t| claims(t));
-        all.min_by_key(|t| {
-            let made = t.metadata.creation_timestamp.as_ref().map(|time| time.0);
-            (made, t.name_any())
-        })
-    })
-}
-
 /// Looks at the stores.
 #[must_use]
 pub fn gather(ctx: &Ctx, server: &VirtualServer) -> World {
@@ -128,7 +104,7 @@ pub fn gather(ctx: &Ctx, server: &VirtualServer) -> World {
     let namespace = server.namespace().unwrap_or_default();
     let name = server.name_any();
     let uid = server.uid().unwrap_or_default();
-    let tenant = tenant_of(stores, &namespace);
+    let tenant = tenant_of(&stores.tenants.list(), &namespace).cloned();
     let policy = policy_name(server, tenant.as_deref()).and_then(|p| stores.policies.get_cluster(p));
     let mut world = World {
         tenant,

@@ -14,11 +14,11 @@ use serde_json::json;
 
 use super::gather::DiskSeen;
 use super::gather::World;
-use super::gather::policy_name;
 use super::validate::Refusal;
 use crate::foreign::kubevirt::LooseCondition;
 use crate::foreign::kubevirt::VirtualMachine;
 use crate::foreign::kubevirt::VirtualMachineInstance;
+use crate::inventory::servers::policy_name;
 use crate::reconcile::copies::evidence::Verdict;
 use crate::reconcile::status::Outcome;
 

@@ -49,6 +49,10 @@ fn placed() -> Value {
         "copySites": ["talsi"], "reserved": {"site": "talsi", "rack": "talsi-r1", "host": "talsi-r1-h2"}})
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "every field of a world that it fills is optional"
+)]
 fn of<T: serde::de::DeserializeOwned>(body: Value) -> Option<Arc<T>> {
     Some(Arc::new(serde_json::from_value(body).expect("a known shape")))
 }
@@ -153,7 +157,7 @@ fn what_cannot_be_is_never_waited_for_in_silence() {
         refuse(&s, &w)
     };
     for (reason, found) in [
-        ("UnknownTenant", change(|w| w.tenant = None)),
+        ("NoTenant", change(|w| w.tenant = None)),
         ("UnknownPolicy", change(|w| w.policy = None)),
         ("UnknownSize", change(|w| w.size_exists = false)),
         ("UnknownImage", change(|w| w.image = None)),
@@ -179,7 +183,7 @@ fn a_municipality_without_the_service_gets_no_server() {
     );
     assert_eq!(
         refuse(&server(&minimal(), &placed()), &w).reason,
-        "ServiceNotSubscribed"
+        "ServiceNotEnabled"
     );
 }
 

@@ -17,12 +17,12 @@ use raidc_planner::WaitingOn;
 
 use super::gather::DiskSeen;
 use super::gather::World;
-use super::gather::policy_name;
 use crate::executors::Owner;
 use crate::executors::kubevirt::FirstBoot;
 use crate::executors::kubevirt::MAX_INLINE_USER_DATA;
 use crate::executors::kubevirt::Size;
 use crate::executors::kubevirt::user_data;
+use crate::inventory::servers::policy_name;
 use crate::reconcile::copies::evidence::Protection;
 
 /// Why nothing (more) is done.
@@ -162,13 +162,13 @@ pub fn validate<'a>(server: &'a VirtualServer, world: &'a World) -> Result<Wante
 fn subscribed<'a>(server: &'a VirtualServer, world: &'a World) -> Result<&'a ReplicationPolicy, Refusal> {
     let Some(tenant) = world.tenant.as_deref() else {
         return Err(Refusal::stalled(
-            "UnknownTenant",
+            "NoTenant",
             "this namespace belongs to no Tenant: the platform team has to create one",
         ));
     };
     if !tenant.spec.services.contains(&Service::VirtualServers) {
         return Err(Refusal::stalled(
-            "ServiceNotSubscribed",
+            "ServiceNotEnabled",
             "the tenant does not use virtual servers: the platform team can add VirtualServers to spec.services of the Tenant",
         ));
     }
