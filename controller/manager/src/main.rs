@@ -10,19 +10,23 @@ use raidc_controller::runtime::{process, telemetry};
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = match cli.command {
-        Some(Command::Crds) => print_crds(),
+    match cli.command {
+        Some(Command::Crds) => match print_crds() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                drop(writeln!(std::io::stderr(), "raidc-controller: {error}"));
+                ExitCode::FAILURE
+            }
+        },
         None => {
             telemetry::start(cli.config.log_format);
-            process::run(cli.config).await.map_err(|error| error.to_string())
-        }
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(error, "ended");
-            drop(writeln!(std::io::stderr(), "raidc-controller: {error}"));
-            ExitCode::FAILURE
+            match process::run(cli.config).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    tracing::error!(%error, "ended");
+                    ExitCode::FAILURE
+                }
+            }
         }
     }
 }

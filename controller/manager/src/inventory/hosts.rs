@@ -10,6 +10,8 @@ use raidc_planner::{Fleet, Host, HostName, HostUse, RackName, ServerId, SiteName
 use super::amounts::{self, Round, mib, milli};
 use super::translate::{NodeNote, Note, Notes, Seen};
 
+/// Two racks say that a node is in them: the reason on the node's Site and on both Racks.
+const CLAIMED: &str = "ClaimedByTwoRacks";
 /// KubeVirt's label of nodes that can run its machines.
 const SCHEDULABLE_LABEL: &str = "kubevirt.io/schedulable";
 /// KubeVirt's label of the pods that its machines run in: `kubevirt.io=virt-launcher`.
@@ -51,6 +53,16 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
             Err(misplaced) => {
                 // What is recorded on it stays recorded, at the place where it was recorded.
                 let anchor = recorded.get(&name).cloned().or(misplaced.anchor);
+                if misplaced.note.reason == CLAIMED
+                    && let Some(label) = node.labels().get(names::RACK_LABEL)
+                {
+                    for rack in claiming(name.as_str(), label, &claims) {
+                        notes
+                            .racks
+                            .entry(RackName::from(rack))
+                            .or_insert_with(|| misplaced.note.clone());
+                    }
+                }
                 notes.nodes.insert(
                     name.clone(),
                     NodeNote {
@@ -91,6 +103,13 @@ fn recorded(fleet: &Fleet) -> BTreeMap<HostName, (SiteName, RackName)> {
             Some((host, (current.site.clone(), current.rack.clone())))
         })
         .collect()
+}
+
+/// Every rack that says a node is in it, and the one that its label names.
+fn claiming(node: &str, label: &str, claims: &BTreeMap<&str, BTreeSet<String>>) -> BTreeSet<String> {
+    let mut claiming = claims.get(node).cloned().unwrap_or_default();
+    claiming.insert(label.to_owned());
+    claiming
 }
 
 /// A node whose place cannot be told.
@@ -175,12 +194,11 @@ fn place(
             ),
         );
     }
-    let mut claiming = claims.get(name.as_str()).cloned().unwrap_or_default();
-    claiming.insert(rack_name.clone());
+    let claiming = claiming(&name, rack_name, claims);
     if claiming.len() > 1 {
         let all: Vec<&str> = claiming.iter().map(String::as_str).collect();
         return refuse(
-            "ClaimedByTwoRacks",
+            CLAIMED,
             format!(
                 "node {name} belongs to the racks {} by their spec.hosts and its label: leave it in one of them",
                 all.join(" and ")

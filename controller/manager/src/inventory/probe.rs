@@ -10,7 +10,7 @@ use super::stores::{Backend, Stores};
 use crate::runtime::metrics::Metrics;
 
 /// How often discovery is asked.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 /// How often it is asked while it has not been answered yet.
 const UNTIL_ANSWERED: Duration = Duration::from_secs(2);
 /// How long an answer may take.

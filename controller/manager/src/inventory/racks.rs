@@ -11,7 +11,7 @@ use super::translate::{Note, Notes, Seen};
 
 /// Adds every rack to the fleet; says of those without a Site why nothing is put there.
 pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
-    let nodes: BTreeSet<String> = seen.nodes.iter().map(|node| node.name_any()).collect();
+    let known: BTreeSet<String> = seen.nodes.iter().map(|node| node.name_any()).collect();
     for rack in &seen.racks {
         let name = RackName::from(rack.name_any());
         let site = SiteName::from(rack.spec.site.as_str());
@@ -26,11 +26,11 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
                 ),
             );
         }
-        fleet.racks.insert(name, translate(rack, &nodes));
+        fleet.racks.insert(name, translate(rack, &known));
     }
 }
 
-fn translate(rack: &Rack, nodes: &BTreeSet<String>) -> raidc_planner::Rack {
+fn translate(rack: &Rack, known: &BTreeSet<String>) -> raidc_planner::Rack {
     let spec = &rack.spec;
     let occupied = spec.occupied.iter().map(|o| (o.lowest_unit, o.units));
     let hosts = spec.hosts.iter().filter_map(|h| Some((h.lowest_unit?, h.units)));
@@ -39,7 +39,7 @@ fn translate(rack: &Rack, nodes: &BTreeSet<String>) -> raidc_planner::Rack {
         units: i64::from(units),
     });
     // A host that is declared and is no node (yet, or any more) may be on: its nameplate counts.
-    let absent = spec.hosts.iter().filter(|host| !nodes.contains(&host.node));
+    let absent = spec.hosts.iter().filter(|host| !known.contains(&host.node));
     let absent_watts = absent.map(|host| {
         host.max_watts
             .or(spec.host_defaults.as_ref().map(|defaults| defaults.max_watts))

@@ -25,7 +25,9 @@ fn rack(name: &str, site: &str, more: &Value) -> Arc<Rack> {
     for (key, value) in more.as_object().expect("an object") {
         spec[key] = value.clone();
     }
-    made(json!({"apiVersion": "raidc.dev/v1alpha1", "kind": "Rack", "metadata": {"name": name}, "spec": spec}))
+    made(
+        json!({"apiVersion": "raidc.dev/v1alpha1", "kind": "Rack", "metadata": {"name": name}, "spec": spec}),
+    )
 }
 
 fn node(name: &str, labels: &Value) -> Arc<Node> {
@@ -110,16 +112,29 @@ fn a_good_world_leaves_nothing_out() {
     let (fleet, notes) = translate(&seen);
     assert_eq!(notes, Notes::default());
     let server = &fleet.servers[&id("web")];
-    assert_eq!((server.cpu_milli, server.memory_mib, server.copies), (4000, 16384, 2));
+    assert_eq!(
+        (server.cpu_milli, server.memory_mib, server.copies),
+        (4000, 16384, 2)
+    );
     assert!(server.warm && server.overhead_mib > 200 && server.current.is_none());
     assert_eq!(server.storage_mib, 20 * 1024);
     let host = &fleet.hosts[&"k1".into()];
     assert_eq!((host.cpu_milli, host.memory_mib), (32_000, 131_072));
-    assert_eq!((host.idle_watts, host.max_watts, host.watts_known), (100, 400, true));
+    assert_eq!(
+        (host.idle_watts, host.max_watts, host.watts_known),
+        (100, 400, true)
+    );
     // 230 V x 16 A, and 400 V x 16 A x the square root of three.
-    let feeds: Vec<i64> = fleet.racks[&"kuldiga-r1".into()].feeds.iter().map(|f| f.watts).collect();
+    let feeds: Vec<i64> = fleet.racks[&"kuldiga-r1".into()]
+        .feeds
+        .iter()
+        .map(|f| f.watts)
+        .collect();
     assert_eq!(feeds, [3680, 11084]);
-    assert_eq!(fleet.tenants[&"kuldiga".into()].quota.memory_mib, Some(640 * 1024));
+    assert_eq!(
+        fleet.tenants[&"kuldiga".into()].quota.memory_mib,
+        Some(640 * 1024)
+    );
 }
 
 #[test]
@@ -131,6 +146,13 @@ fn a_node_claimed_by_two_racks_takes_nothing_new_and_forgets_nothing() {
     let (fleet, notes) = translate(&seen);
     assert_eq!(reason(&notes, "k1"), "ClaimedByTwoRacks");
     assert_eq!(notes.nodes[&"k1".into()].site, Some("kuldiga".into()));
+    let racks: Vec<_> = notes
+        .racks
+        .iter()
+        .map(|(rack, note)| (rack.as_str(), note.reason))
+        .collect();
+    let reason = "ClaimedByTwoRacks";
+    assert_eq!(racks, [("kuldiga-r1", reason), ("kuldiga-r2", reason)]);
     assert_eq!(fleet.hosts[&"k1".into()].usable, HostUse::Unknown);
     assert_eq!(fleet.hosts[&"t1".into()].usable, HostUse::Usable);
     let plan = raidc_planner::plan(&fleet, &raidc_planner::PlanOptions::default());
@@ -141,8 +163,16 @@ fn a_node_claimed_by_two_racks_takes_nothing_new_and_forgets_nothing() {
 fn a_node_without_labels_is_named_and_the_rest_go_on() {
     for (labels, expected, site) in [
         (json!({}), "NoSiteLabel", None),
-        (json!({"raidc.dev/rack": "kuldiga-r1"}), "NoSiteLabel", Some("kuldiga")),
-        (json!({"topology.kubernetes.io/zone": "kuldiga"}), "NoRackLabel", Some("kuldiga")),
+        (
+            json!({"raidc.dev/rack": "kuldiga-r1"}),
+            "NoSiteLabel",
+            Some("kuldiga"),
+        ),
+        (
+            json!({"topology.kubernetes.io/zone": "kuldiga"}),
+            "NoRackLabel",
+            Some("kuldiga"),
+        ),
         (labels("nowhere", "kuldiga-r1"), "UnknownSite", Some("kuldiga")),
         (labels("nowhere", "nothing"), "UnknownSite", None),
         (labels("kuldiga", "nothing"), "UnknownRack", Some("kuldiga")),
@@ -152,7 +182,11 @@ fn a_node_without_labels_is_named_and_the_rest_go_on() {
         seen.nodes.push(node("n1", &labels));
         let (fleet, notes) = translate(&seen);
         assert_eq!(reason(&notes, "n1"), expected, "{labels}");
-        assert_eq!(notes.nodes[&"n1".into()].site, site.map(SiteName::from), "{labels}");
+        assert_eq!(
+            notes.nodes[&"n1".into()].site,
+            site.map(SiteName::from),
+            "{labels}"
+        );
         let usable = fleet.hosts.get(&"n1".into()).map(|host| host.usable);
         assert!(usable.is_none_or(|usable| usable == HostUse::Unknown), "{labels}");
         assert_eq!(fleet.hosts[&"k1".into()].usable, HostUse::Usable, "{labels}");
@@ -186,16 +220,36 @@ fn a_site_that_cannot_be_read_is_never_taken_for_empty() {
 fn nodes_that_cannot_run_servers_are_never_usable() {
     let ready = |status: &str| json!([{"type": "Ready", "status": status}]);
     for (path, value, expected) in [
-        ("/status/conditions", ready("False"), ("NotReady", HostUse::NotReady)),
-        ("/status/conditions", ready("Unknown"), ("ReadinessUnknown", HostUse::Unknown)),
-        ("/status/conditions", json!([]), ("ReadinessUnknown", HostUse::Unknown)),
-        ("/spec", json!({"unschedulable": true}), ("Cordoned", HostUse::Cordoned)),
+        (
+            "/status/conditions",
+            ready("False"),
+            ("NotReady", HostUse::NotReady),
+        ),
+        (
+            "/status/conditions",
+            ready("Unknown"),
+            ("ReadinessUnknown", HostUse::Unknown),
+        ),
+        (
+            "/status/conditions",
+            json!([]),
+            ("ReadinessUnknown", HostUse::Unknown),
+        ),
+        (
+            "/spec",
+            json!({"unschedulable": true}),
+            ("Cordoned", HostUse::Cordoned),
+        ),
         (
             "/spec",
             json!({"taints": [{"key": "db", "effect": "NoSchedule"}]}),
             ("Tainted", HostUse::Cordoned),
         ),
-        ("/metadata/labels/kubevirt.io~1schedulable", json!("false"), ("NoKubeVirt", HostUse::NotReady)),
+        (
+            "/metadata/labels/kubevirt.io~1schedulable",
+            json!("false"),
+            ("NoKubeVirt", HostUse::NotReady),
+        ),
     ] {
         let mut seen = world();
         let mut json = serde_json::to_value(seen.nodes[0].as_ref()).expect("JSON");
@@ -274,7 +328,10 @@ fn what_has_a_place_keeps_counting_when_its_words_are_no_longer_known() {
     let (fleet, notes) = translate(&seen);
     assert_eq!(notes.servers[&id("web")].reason, "UnknownSize");
     let counted = &fleet.servers[&id("web")];
-    assert_eq!((counted.cpu_milli, counted.memory_mib, counted.copies), (4000, 16700, 2));
+    assert_eq!(
+        (counted.cpu_milli, counted.memory_mib, counted.copies),
+        (4000, 16700, 2)
+    );
 }
 
 #[test]
@@ -307,7 +364,11 @@ fn without_kubevirt_nothing_new_is_placed_and_nothing_is_forgotten() {
     ];
     let (fleet, notes) = translate(&seen);
     assert_eq!(notes.servers[&id("new")].reason, "BackendUnavailable");
-    assert!(notes.servers[&id("new")].message.contains(Backend::KubeVirt.name()));
+    assert!(
+        notes.servers[&id("new")]
+            .message
+            .contains(Backend::KubeVirt.name())
+    );
     assert!(!fleet.servers.contains_key(&id("new")));
     assert_eq!(fleet.servers[&id("old")].cpu_milli, 4000);
 }
@@ -366,7 +427,10 @@ fn a_lost_status_is_taken_from_the_machine_and_never_decided_anew() {
     let (fleet, _) = translate(&seen);
     let current = fleet.servers[&id("web")].current.clone().expect("adopted");
     assert_eq!((current.site, current.rack), ("talsi".into(), "talsi-r1".into()));
-    assert_eq!((current.host, current.backup), (Some("t1".into()), Some("k1".into())));
+    assert_eq!(
+        (current.host, current.backup),
+        (Some("t1".into()), Some("k1".into()))
+    );
     assert_eq!(current.copy_sites, ["kuldiga".into()].into());
     // The machine of an earlier server of the same name says nothing.
     seen.vms = Some([(id("web"), machine("another"))].into());

@@ -253,13 +253,13 @@ fn colocation(
         );
     }
     let all = devices.len() == object.spec.devices.len();
-    let placed = |status: Status, reason: &str, message: String| {
+    let say = |status: Status, reason: &str, message: String| {
         condition::condition(PLACED, status, reason, message, object.metadata.generation, now)
     };
     let says = match note {
-        None if all => placed(Status::True, "Placed", "every device has its place".to_owned()),
-        Some(note) if !all => placed(Status::False, note.reason, note.message),
-        Some(note) => placed(Status::True, note.reason, note.message),
+        None if all => say(Status::True, "Placed", "every device has its place".to_owned()),
+        Some(note) if !all => say(Status::False, note.reason, note.message),
+        Some(note) => say(Status::True, note.reason, note.message),
         None => {
             let note = if fleet.colocations.contains_key(&id) {
                 Note {
@@ -269,7 +269,7 @@ fn colocation(
             } else {
                 not_planned()
             };
-            placed(Status::False, note.reason, note.message)
+            say(Status::False, note.reason, note.message)
         }
     };
     let of_placed = |device: &&raidc_crds::colocation::Device| devices.iter().any(|d| d.name == device.name);

@@ -149,11 +149,7 @@ impl Placement {
         self.metrics
             .unusable(notes.nodes.values().map(|node| node.note.reason));
         self.publish.send_if_modified(|decision| {
-            for (name, node) in &notes.nodes {
-                if node.site.is_none() && decision.notes.nodes.get(name) != Some(node) {
-                    tracing::warn!(%name, reason = node.note.reason, "{}", node.note.message);
-                }
-            }
+            log_nowhere(&notes, &decision.notes);
             // A plan that is not carried out is not shown as one that is.
             let (fleet, plan) = if made.faults.is_empty() {
                 (&made.fleet, &made.plan)
@@ -178,6 +174,24 @@ impl Placement {
             });
             true
         });
+    }
+}
+
+/// Nodes that no Site can name are named here, in one line, when they are news: Kubernetes gives no better place that costs no
+/// write on every start, and the metric `raidc_unusable_nodes` counts them.
+fn log_nowhere(notes: &Notes, before: &Notes) {
+    let news: Vec<_> = notes
+        .nodes
+        .iter()
+        .filter(|(name, node)| node.site.is_none() && before.nodes.get(name) != Some(node))
+        .collect();
+    if let Some((_, node)) = news.first() {
+        tracing::warn!(
+            nodes = news.len(),
+            reason = node.note.reason,
+            "nodes are not used and belong to no Site; the first: {}",
+            node.note.message
+        );
     }
 }
 

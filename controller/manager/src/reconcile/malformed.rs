@@ -13,7 +13,7 @@ use crate::runtime::writer::Object;
 use crate::{Ctx, Error};
 
 /// How often objects that could not be told are tried again.
-const RETRY: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_mins(1);
 /// How long a read may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -43,7 +43,7 @@ pub async fn run<K: Object>(
             }
         };
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
+            news = changes.changed() => if news.is_err() { return },
             () = retry => {}
             stopped = stop.wait_for(|stop| *stop) => {
                 drop(stopped);

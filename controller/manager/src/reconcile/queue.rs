@@ -22,11 +22,11 @@ const AT_ONCE: u16 = 8;
 /// Changes of one object within this time are looked at together.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 /// Every object is looked at again this often, whatever the watches say: time passes, and a lost wake-up must not be for ever.
-const RESYNC: Duration = Duration::from_secs(300);
+const RESYNC: Duration = Duration::from_mins(5);
 /// A look after an error that waits for something else, should its wake-up be lost.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 /// A look after an error that a person must mend, should its wake-up be lost.
-const STALLED: Duration = Duration::from_secs(600);
+const STALLED: Duration = Duration::from_mins(10);
 
 /// What wakes a controller.
 pub enum Wake<K: Object> {

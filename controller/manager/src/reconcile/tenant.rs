@@ -36,7 +36,7 @@ pub const MANAGER: &str = "raidc/tenant";
 /// Finalizer of a Tenant.
 pub const FINALIZER: &str = "raidc.dev/tenant";
 /// How often a tenant that waits for nothing is looked at.
-const RESYNC: Duration = Duration::from_secs(600);
+const RESYNC: Duration = Duration::from_mins(10);
 /// How often a deletion or an ending namespace is looked at.
 const POLL: Duration = Duration::from_secs(5);
 /// How long a read may take.

@@ -43,7 +43,7 @@ pub const MANAGER: &str = "raidc/server";
 /// Finalizer of a VirtualServer.
 pub const FINALIZER: &str = "raidc.dev/virtualserver";
 /// How often a server that waits for nothing in particular is looked at: time passing makes no event.
-const RESYNC: Duration = Duration::from_secs(600);
+const RESYNC: Duration = Duration::from_mins(10);
 /// How often a deletion looks whether it may go on.
 const DELETION_POLL: Duration = Duration::from_secs(5);
 
@@ -252,7 +252,7 @@ fn protected(server: &VirtualServer, world: &World, now: Timestamp) -> Verdict {
         && (verdict.status != Status::False || verdict.reason == "CopiesMissing")
     {
         verdict.status = Status::False;
-        verdict.reason = waiting.reason().to_owned();
+        waiting.reason().clone_into(&mut verdict.reason);
         verdict.message = waiting.to_string();
     }
     verdict

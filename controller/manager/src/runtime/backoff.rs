@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The first wait after an error.
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait: an object that cannot be mended by us is still looked at every five minutes.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_mins(5);
 
 /// Waits that double per object until it succeeds.
 #[derive(Clone, Debug, Default)]

@@ -212,6 +212,6 @@ fn identity(config: &Config, now: Timestamp) -> String {
         .or_else(|| std::env::var("HOSTNAME").ok())
         .unwrap_or_else(|| "raidc-controller".to_owned());
     let unique = Sha256::digest(format!("{host}/{}/{now:?}", std::process::id()));
-    let suffix: String = unique.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("{host}_{suffix}")
+    let [a, b, c, d, ..] = <[u8; 32]>::from(unique);
+    format!("{host}_{:08x}", u32::from_be_bytes([a, b, c, d]))
 }

@@ -32,7 +32,7 @@ pub(crate) fn mock() -> (Client, Server) {
 pub(crate) fn ctx(client: Client, stores: Stores, decision: Decision) -> Arc<Ctx> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let claim = Claim::default();
-    claim.extend(clock.monotonic() + Duration::from_secs(3600));
+    claim.extend(clock.monotonic() + Duration::from_hours(1));
     let metrics = Arc::new(Metrics::new());
     let writer = Writer::new(client.clone(), claim, Arc::clone(&clock), Arc::clone(&metrics));
     let (sender, plan) = watch::channel(Arc::new(decision));

@@ -35,21 +35,29 @@ async fn no_write_when_nothing_changes_and_one_when_something_does() {
     before["conditions"][0]["lastTransitionTime"] = json!("2020-01-01T00:00:00Z");
     let object = site(&before);
     // Nobody answers at the other end: a call would fail.
-    let wrote = status::write(&ctx.writer, &status::SITE, &object, &wanted("fine")).await.unwrap();
+    let wrote = status::write(&ctx.writer, &status::SITE, &object, &wanted("fine"))
+        .await
+        .unwrap();
     assert!(!wrote, "nothing changed");
 
     let changed = wanted("better");
-    let write = status::write(&ctx.writer, &status::SITE, &object, &changed);
+    let call = status::write(&ctx.writer, &status::SITE, &object, &changed);
     let reply = serde_json::to_value(&object).unwrap();
-    let (wrote, (method, path, body)) = tokio::join!(write, answer(&mut server, 200, &reply));
+    let (wrote, (method, path, body)) = tokio::join!(call, answer(&mut server, 200, &reply));
     assert!(wrote.unwrap());
     assert_eq!(method, "PATCH");
-    assert!(path.starts_with("/apis/raidc.dev/v1alpha1/sites/talsi/status?"), "{path}");
+    assert!(
+        path.starts_with("/apis/raidc.dev/v1alpha1/sites/talsi/status?"),
+        "{path}"
+    );
     assert!(path.contains("fieldManager=raidc%2Fsite"), "{path}");
     assert_eq!(body["metadata"]["uid"], "u1");
     assert!(body.get("spec").is_none(), "the spec is the user's");
     // The status of the condition is the same, so that its transition time is.
-    assert_eq!(body["status"]["conditions"][0]["lastTransitionTime"], "2020-01-01T00:00:00Z");
+    assert_eq!(
+        body["status"]["conditions"][0]["lastTransitionTime"],
+        "2020-01-01T00:00:00Z"
+    );
 }
 
 #[tokio::test]
@@ -64,7 +72,8 @@ async fn another_managers_part_is_never_sent() {
     }))
     .unwrap();
     let have = serde_json::to_value(&server).unwrap()["status"].clone();
-    let everything = json!({"site": "kuldiga", "node": "k1", "observedGeneration": 1, "conditions": have["conditions"]});
+    let everything =
+        json!({"site": "kuldiga", "node": "k1", "observedGeneration": 1, "conditions": have["conditions"]});
     let sent = status::SERVER.change(&have, &everything).unwrap();
     assert_eq!(sent["node"], "k1");
     assert!(sent.get("site").is_none());
@@ -79,16 +88,28 @@ async fn an_expired_claim_refuses_writes() {
     let (client, _server) = mock();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let claim = Claim::default();
-    let writer = Writer::new(client, claim.clone(), Arc::clone(&clock), Arc::new(Metrics::new()));
+    let writer = Writer::new(
+        client,
+        claim.clone(),
+        Arc::clone(&clock),
+        Arc::new(Metrics::new()),
+    );
     let object = site(&Value::Null);
     for _ in 0..2 {
         let refused = [
             writer.apply("raidc/site", &object).await.map(|_| ()),
-            writer.apply_status("raidc/site", &object, json!({}), None).await.map(|_| ()),
+            writer
+                .apply_status("raidc/site", &object, json!({}), None)
+                .await
+                .map(|_| ()),
             writer.delete(&object).await,
             writer.add_finalizer(&object, "raidc.dev/site").await,
         ];
-        assert!(refused.iter().all(|result| matches!(result, Err(Error::NotLeader))));
+        assert!(
+            refused
+                .iter()
+                .all(|result| matches!(result, Err(Error::NotLeader)))
+        );
         claim.extend(clock.monotonic());
     }
 }
@@ -98,7 +119,12 @@ async fn no_answer_is_unknown_and_never_failed() {
     let (client, mut server) = mock();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let claim = Claim::default();
-    let writer = Writer::new(client, claim.clone(), Arc::clone(&clock), Arc::new(Metrics::new()));
+    let writer = Writer::new(
+        client,
+        claim.clone(),
+        Arc::clone(&clock),
+        Arc::new(Metrics::new()),
+    );
     // No call outlasts the claim, so that a short claim is a short wait.
     claim.extend(clock.monotonic() + Duration::from_millis(200));
     let object = site(&Value::Null);
@@ -126,7 +152,10 @@ async fn an_object_made_anew_under_the_same_name_is_never_deleted() {
     };
     let (deleted, (method, _, body)) = tokio::join!(ctx.writer.delete(&old), both);
     assert_eq!((deleted.is_ok(), method.as_str()), (true, "DELETE"));
-    assert_eq!(body["preconditions"], json!({"uid": "u1", "resourceVersion": "9"}));
+    assert_eq!(
+        body["preconditions"],
+        json!({"uid": "u1", "resourceVersion": "9"})
+    );
 }
 
 #[tokio::test]
@@ -134,7 +163,11 @@ async fn what_the_live_object_has_is_never_applied_again() {
     let (client, mut server) = mock();
     let ctx = ctx(client, Stores::default(), Decision::default());
     let live = site(&Value::Null);
-    let same = ctx.writer.apply_over("raidc/site", &live, Some(&live)).await.unwrap();
+    let same = ctx
+        .writer
+        .apply_over("raidc/site", &live, Some(&live))
+        .await
+        .unwrap();
     assert_eq!(same, Applied::Unchanged);
     let mut drifted = live.clone();
     drifted.spec.ceiling_percent = 10;

@@ -92,7 +92,7 @@ mod tests {
         serde_json::from_value(body).expect("a tenant")
     }
 
-    fn namespace(labels: serde_json::Value, annotations: serde_json::Value) -> Namespace {
+    fn namespace(labels: &serde_json::Value, annotations: &serde_json::Value) -> Namespace {
         serde_json::from_value(
             json!({"metadata": {"name": "kuldiga", "labels": labels, "annotations": annotations}}),
         )
@@ -107,11 +107,11 @@ mod tests {
     fn a_namespace_that_was_there_before_is_never_taken_unasked() {
         let t = tenant("kuldiga", None, "2026-01-01T00:00:00Z");
         assert_eq!(judge(&t, None, &[], &[]), Found::Absent);
-        let plain = namespace(json!({}), json!({}));
+        let plain = namespace(&json!({}), &json!({}));
         assert!(taken(&judge(&t, Some(&plain), &[], &[])));
-        let handed = namespace(json!({}), json!({"raidc.dev/adopt": "kuldiga"}));
+        let handed = namespace(&json!({}), &json!({"raidc.dev/adopt": "kuldiga"}));
         assert_eq!(judge(&t, Some(&handed), &[], &[]), Found::Ours);
-        let to_other = namespace(json!({}), json!({"raidc.dev/adopt": "talsi"}));
+        let to_other = namespace(&json!({}), &json!({"raidc.dev/adopt": "talsi"}));
         assert!(taken(&judge(&t, Some(&to_other), &[], &[])));
     }
 
@@ -119,8 +119,8 @@ mod tests {
     fn a_namespace_of_another_tenant_is_never_taken_and_the_other_never_named() {
         let t = tenant("kuldiga", None, "2026-01-01T00:00:00Z");
         let others = namespace(
-            json!({"raidc.dev/tenant": "talsi"}),
-            json!({"raidc.dev/adopt": "kuldiga"}),
+            &json!({"raidc.dev/tenant": "talsi"}),
+            &json!({"raidc.dev/adopt": "kuldiga"}),
         );
         let Found::Taken(message) = judge(&t, Some(&others), &[], &[]) else {
             panic!("it was not taken");
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn nothing_is_written_into_a_namespace_that_is_ending() {
         let t = tenant("kuldiga", None, "2026-01-01T00:00:00Z");
-        let mut ending = namespace(json!({"raidc.dev/tenant": "kuldiga"}), json!({}));
+        let mut ending = namespace(&json!({"raidc.dev/tenant": "kuldiga"}), &json!({}));
         ending.metadata.deletion_timestamp =
             Some(serde_json::from_value(json!("2026-01-03T00:00:00Z")).expect("a time"));
         assert_eq!(judge(&t, Some(&ending), &[], &[]), Found::Ending);

@@ -128,11 +128,11 @@ mod tests {
         });
         Stores {
             pvcs: Watched::holding([claim("web-root", UID), claim("web-old", "u-0")]),
-            cdi: Optional::served(CdiStores {
+            cdi: Optional::served_by(CdiStores {
                 datavolumes: Watched::holding([]),
                 datasources: Watched::holding([]),
             }),
-            kubevirt: Optional::served(KubeVirtStores {
+            kubevirt: Optional::served_by(KubeVirtStores {
                 vms: Watched::holding(machines),
                 vmis: Watched::holding([]),
                 instancetypes: Watched::holding([]),
