@@ -12,6 +12,7 @@ use kube::Api;
 use kube::ResourceExt as _;
 use kube::api::ListParams;
 use raidc_crds::Tenant;
+use raidc_crds::names::DISK_LABEL;
 use raidc_crds::names::TENANT_LABEL;
 use raidc_crds::tenant::TenantDeletionPolicy;
 
@@ -58,7 +59,9 @@ fn left(ctx: &Ctx, namespace: &str) -> Option<String> {
     let stores = &ctx.stores;
     let servers = stores.virtual_servers.in_namespace(namespace).len();
     let colocations = stores.colocations.in_namespace(namespace).len();
-    let claims = stores.pvcs.in_namespace(namespace).len();
+    // Disks only: the claims of copies and of transfers come and go, and a message that counts them would never rest.
+    let all = stores.pvcs.in_namespace(namespace);
+    let claims = all.iter().filter(|c| c.labels().contains_key(DISK_LABEL)).count();
     let volumes = stores
         .cdi
         .get()
@@ -67,7 +70,7 @@ fn left(ctx: &Ctx, namespace: &str) -> Option<String> {
     let parts: Vec<String> = [
         (servers, "server(s)"),
         (colocations, "colocation(s)"),
-        (disks, "disk(s), copies of disks included"),
+        (disks, "disk(s)"),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)
