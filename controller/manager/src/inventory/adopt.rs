@@ -12,9 +12,7 @@ use crate::foreign::kubevirt::VirtualMachine;
 /// The placement that the machine was made with; `None` when the machine is not this server's or names no site and rack.
 #[must_use]
 pub fn placement(server: &VirtualServer, vm: &VirtualMachine) -> Option<Placement> {
-    // A machine of an earlier server of the same name says nothing about this one.
-    let uid = server.uid()?;
-    if vm.labels().get(names::SERVER_UID_LABEL) != Some(&uid) {
+    if !is_of(server, vm) {
         return None;
     }
     let terms = hard_terms(vm);
@@ -40,6 +38,20 @@ pub fn placement(server: &VirtualServer, vm: &VirtualMachine) -> Option<Placemen
             .map(HostName::from),
         copy_sites,
     })
+}
+
+/// The epoch under which the machine was made; `None` when it is not this server's or says none.
+#[must_use]
+pub fn epoch(server: &VirtualServer, vm: &VirtualMachine) -> Option<i64> {
+    if !is_of(server, vm) {
+        return None;
+    }
+    vm.annotations().get(names::EPOCH_ANNOTATION)?.parse().ok()
+}
+
+/// A machine of an earlier server of the same name says nothing about this one.
+fn is_of(server: &VirtualServer, vm: &VirtualMachine) -> bool {
+    server.uid().is_some() && vm.labels().get(names::SERVER_UID_LABEL) == server.uid().as_ref()
 }
 
 fn hard_terms(vm: &VirtualMachine) -> &[NodeSelectorTerm] {

@@ -410,7 +410,7 @@ fn a_lost_status_is_taken_from_the_machine_and_never_decided_anew() {
             "metadata": {
                 "name": "web", "namespace": "kuldiga", "labels": {"raidc.dev/server-uid": uid},
                 "annotations": {
-                    "raidc.dev/host": "t1", "raidc.dev/backup-host": "kuldiga/kuldiga-r1/k1",
+                    "raidc.dev/epoch": "7", "raidc.dev/host": "t1", "raidc.dev/backup-host": "kuldiga/kuldiga-r1/k1",
                     "raidc.dev/copy-sites": "kuldiga",
                 },
             },
@@ -432,6 +432,18 @@ fn a_lost_status_is_taken_from_the_machine_and_never_decided_anew() {
         (Some("t1".into()), Some("k1".into()))
     );
     assert_eq!(current.copy_sites, ["kuldiga".into()].into());
+    let plan = raidc_planner::plan(&fleet, &raidc_planner::PlanOptions::default());
+    let written = crate::placement::wanted(
+        &seen,
+        &fleet,
+        &plan,
+        &Notes::default(),
+        jiff::Timestamp::UNIX_EPOCH,
+    );
+    let [crate::placement::Wanted::Server { status, .. }] = written.as_slice() else {
+        panic!("one server");
+    };
+    assert_eq!((status.site.as_deref(), status.epoch), (Some("talsi"), Some(7)));
     // The machine of an earlier server of the same name says nothing.
     seen.vms = Some([(id("web"), machine("another"))].into());
     let (fleet, _) = translate(&seen);

@@ -13,6 +13,7 @@ use raidc_planner::{
     ColocationId, DemandId, DevicePosition, Fleet, MoveKind, Placement, Plan, ServerId, ServerPlan,
 };
 
+use crate::inventory::adopt;
 use crate::inventory::servers::recorded;
 use crate::inventory::translate::{Note, Notes, Seen};
 
@@ -110,7 +111,7 @@ fn server(
         status.host = placement.host.as_ref().map(ToString::to_string);
         status.copy_sites = placement.copy_sites.iter().map(ToString::to_string).collect();
         status.reserved = reserved(fleet, decided, placement, before);
-        status.epoch = Some(before.and_then(|status| status.epoch).unwrap_or(1));
+        status.epoch = Some(epoch(seen, object, &id));
         status.cores_milli = demand.map(|server| server.cpu_milli);
         status.memory_mib = demand.map(|server| server.memory_mib.saturating_add(server.overhead_mib));
         status.watts = decided
@@ -118,6 +119,17 @@ fn server(
             .or_else(|| before.and_then(|status| status.watts));
     }
     (status, placement)
+}
+
+/// The epoch never goes back: when the status was lost, the machine still says under which it was made.
+fn epoch(seen: &Seen, object: &VirtualServer, id: &ServerId) -> i64 {
+    let recorded = object.status.as_ref().and_then(|status| status.epoch);
+    let made = seen
+        .vms
+        .as_ref()
+        .and_then(|vms| vms.get(id))
+        .and_then(|vm| adopt::epoch(object, vm));
+    recorded.max(made).unwrap_or(1)
 }
 
 /// A server that has data at one site is not simply started at another: that is a failover, with a proof that it does not run
