@@ -36,26 +36,43 @@ pub async fn verify(cluster: &Cluster) -> Result<Proof, Error> {
     let (fleet, _) = translate(&seen(cluster).await?);
     let plan = raidc_planner::plan(&fleet, &PlanOptions::default());
     if let Some(first) = plan.moves.first() {
-        return Err(Error::Wrong(format!("{} moves are planned although nothing changed; first: {first:?}", plan.moves.len())));
+        return Err(Error::Wrong(format!(
+            "{} moves are planned although nothing changed; first: {first:?}",
+            plan.moves.len()
+        )));
     }
     for (id, server) in &fleet.servers {
-        let (Some(current), Some(planned)) = (&server.current, plan.servers.get(id)) else { continue };
+        let (Some(current), Some(planned)) = (&server.current, plan.servers.get(id)) else {
+            continue;
+        };
         let same = current.host.as_ref() == Some(&planned.placement.host)
             && current.backup.as_ref() == planned.backup.as_ref().map(|spot| &spot.host)
             && current.copy_sites == planned.copy_sites;
         if !same {
-            return Err(Error::Wrong(format!("{id} is recorded at {current:?} and planned at {planned:?}")));
+            return Err(Error::Wrong(format!(
+                "{id} is recorded at {current:?} and planned at {planned:?}"
+            )));
         }
     }
     let faults = raidc_planner::check(&fleet, &plan);
     if let Some(first) = faults.first() {
-        return Err(Error::Wrong(format!("the checker found {} faults; first: {first:?}", faults.len())));
+        return Err(Error::Wrong(format!(
+            "the checker found {} faults; first: {first:?}",
+            faults.len()
+        )));
     }
     if let Some(broken) = plan.scenarios.iter().find(|s| s.stranded > 0) {
-        return Err(Error::Wrong(format!("{} servers have no place after {:?}", broken.stranded, broken.scenario)));
+        return Err(Error::Wrong(format!(
+            "{} servers have no place after {:?}",
+            broken.stranded, broken.scenario
+        )));
     }
     let scenarios = plan.scenarios.len();
-    Ok(Proof { fleet, plan, scenarios })
+    Ok(Proof {
+        fleet,
+        plan,
+        scenarios,
+    })
 }
 
 async fn seen(cluster: &Cluster) -> Result<Seen, Error> {
@@ -76,10 +93,20 @@ async fn seen(cluster: &Cluster) -> Result<Seen, Error> {
         vms: Some(
             machines
                 .into_iter()
-                .map(|vm| (ServerId::new(vm.namespace().unwrap_or_default(), vm.name_any()), Arc::new(vm)))
+                .map(|vm| {
+                    (
+                        ServerId::new(vm.namespace().unwrap_or_default(), vm.name_any()),
+                        Arc::new(vm),
+                    )
+                })
                 .collect(),
         ),
-        sizes: Some(sizes.into_iter().map(|size| (size.name_any(), Arc::new(size))).collect()),
+        sizes: Some(
+            sizes
+                .into_iter()
+                .map(|size| (size.name_any(), Arc::new(size)))
+                .collect(),
+        ),
         images: Some(images.into_iter().map(|image| image.name_any()).collect()),
         ..Seen::default()
     })

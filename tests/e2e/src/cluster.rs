@@ -38,7 +38,12 @@ impl Cluster {
     pub async fn connect(kubeconfig: PathBuf, dir: PathBuf) -> Result<Self, Error> {
         let client = client(&kubeconfig).await?;
         let parts = Parts::ensure(Profile::Full, |line| eprintln!("{line}")).await?;
-        Ok(Self { kubeconfig, dir, client, parts })
+        Ok(Self {
+            kubeconfig,
+            dir,
+            client,
+            parts,
+        })
     }
 
     /// The administrator's client.
@@ -72,7 +77,17 @@ impl Cluster {
 
     /// Applies YAML text by server-side apply, as a user's pipeline would.
     pub async fn apply(&self, yaml: &str) -> Result<String, Error> {
-        self.run("kubectl", &["apply", "--server-side", "--field-manager=pipeline", "-f", "-"], Some(yaml)).await
+        self.run(
+            "kubectl",
+            &["apply", "--server-side", "--field-manager=pipeline", "-f", "-"],
+            Some(yaml),
+        )
+        .await
+    }
+
+    /// Replaces an object whole, as an administrator mends one that cannot even be patched.
+    pub async fn replace(&self, yaml: &str) -> Result<String, Error> {
+        self.run("kubectl", &["replace", "-f", "-"], Some(yaml)).await
     }
 
     /// Runs Helm and returns what it printed.
@@ -84,28 +99,50 @@ impl Cluster {
         let line = format!("{tool} {}", args.join(" "));
         let program = self.program(tool);
         let mut command = Command::new(&program);
-        command.args(args).env("KUBECONFIG", &self.kubeconfig).env("KUBECACHEDIR", self.dir.join("kubectl-cache"));
+        command
+            .args(args)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("KUBECACHEDIR", self.dir.join("kubectl-cache"));
         for (key, sub) in [("CACHE", "cache"), ("CONFIG", "config"), ("DATA", "data")] {
             command.env(format!("HELM_{key}_HOME"), self.dir.join("helm").join(sub));
         }
-        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.stdin(if input.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        });
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         let mut child = command.spawn().map_err(Error::file(&program))?;
         if let (Some(text), Some(mut stdin)) = (input, child.stdin.take()) {
             use tokio::io::AsyncWriteExt as _;
-            stdin.write_all(text.as_bytes()).await.map_err(Error::file(&program))?;
+            stdin
+                .write_all(text.as_bytes())
+                .await
+                .map_err(Error::file(&program))?;
         }
         let done = tokio::time::timeout(COMMAND, child.wait_with_output()).await;
         let output = match done {
             Ok(output) => output.map_err(Error::file(&program))?,
-            Err(_) => return Err(Error::Late { what: line, after: COMMAND, last: "still running".to_owned() }),
+            Err(_) => {
+                return Err(Error::Late {
+                    what: line,
+                    after: COMMAND,
+                    last: "still running".to_owned(),
+                });
+            }
         };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if output.status.success() {
             Ok(text(&output.stdout))
         } else {
             let told = format!("{}{}", text(&output.stdout), text(&output.stderr));
-            Err(Error::Command { command: line, output: told })
+            Err(Error::Command {
+                command: line,
+                output: told,
+            })
         }
     }
 
@@ -113,7 +150,10 @@ impl Cluster {
     pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> Result<PathBuf, Error> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
         let request = TokenRequest {
-            spec: TokenRequestSpec { expiration_seconds: Some(TOKEN_SECONDS), ..TokenRequestSpec::default() },
+            spec: TokenRequestSpec {
+                expiration_seconds: Some(TOKEN_SECONDS),
+                ..TokenRequestSpec::default()
+            },
             ..TokenRequest::default()
         };
         let answer = accounts
@@ -134,7 +174,9 @@ impl Cluster {
 async fn client(kubeconfig: &Path) -> Result<Client, Error> {
     let wrong = |e: kube::config::KubeconfigError| Error::Wrong(format!("{}: {e}", kubeconfig.display()));
     let file = Kubeconfig::read_from(kubeconfig).map_err(wrong)?;
-    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(wrong)?;
+    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+        .await
+        .map_err(wrong)?;
     config.read_timeout = Some(Duration::from_secs(290));
     Client::try_from(config).map_err(Error::api("make a client"))
 }

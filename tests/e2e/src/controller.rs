@@ -32,16 +32,24 @@ impl Controller {
     pub fn start(cluster: &Cluster, kubeconfig: &Path, identity: &str) -> Result<Self, Error> {
         let listen = format!("127.0.0.1:{}", free_port()?);
         let log = cluster.dir().join(format!("controller-{identity}.log"));
-        let child = command(kubeconfig, identity, &listen, &log)?.spawn().map_err(Error::file(&log))?;
+        let child = command(kubeconfig, identity, &listen, &log)?
+            .spawn()
+            .map_err(Error::file(&log))?;
         Ok(Self { child, log, listen })
     }
 
     /// Starts one that outlives this process, and returns its process id.
-    pub fn start_detached(cluster: &Cluster, kubeconfig: &Path, identity: &str) -> Result<(u32, String), Error> {
+    pub fn start_detached(
+        cluster: &Cluster,
+        kubeconfig: &Path,
+        identity: &str,
+    ) -> Result<(u32, String), Error> {
         let listen = format!("127.0.0.1:{}", free_port()?);
         let log = cluster.dir().join(format!("controller-{identity}.log"));
-        let child =
-            command(kubeconfig, identity, &listen, &log)?.process_group(0).spawn().map_err(Error::file(&log))?;
+        let child = command(kubeconfig, identity, &listen, &log)?
+            .process_group(0)
+            .spawn()
+            .map_err(Error::file(&log))?;
         Ok((child.id(), listen))
     }
 
@@ -76,11 +84,22 @@ impl Drop for Controller {
 
 fn command(kubeconfig: &Path, identity: &str, listen: &str, log: &Path) -> Result<Command, Error> {
     let program = program("raidc-controller")?;
-    let out: File = OpenOptions::new().create(true).append(true).open(log).map_err(Error::file(log))?;
+    let out: File = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)
+        .map_err(Error::file(log))?;
     let err = out.try_clone().map_err(Error::file(log))?;
     let mut command = Command::new(program);
     command
-        .args(["--namespace", NAMESPACE, "--identity", identity, "--listen", listen])
+        .args([
+            "--namespace",
+            NAMESPACE,
+            "--identity",
+            identity,
+            "--listen",
+            listen,
+        ])
         .env("KUBECONFIG", kubeconfig)
         .env_remove("RUST_BACKTRACE")
         .stdin(Stdio::null())
@@ -92,7 +111,12 @@ fn command(kubeconfig: &Path, identity: &str, listen: &str, log: &Path) -> Resul
 /// A program of ours, next to the one that runs now (or one folder up: tests run from `deps`).
 pub fn program(name: &str) -> Result<PathBuf, Error> {
     let here = std::env::current_exe().map_err(Error::file(name))?;
-    let beside = here.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    let beside = here
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file());
     beside.ok_or_else(|| Error::NotBuilt(PathBuf::from(name)))
 }
 

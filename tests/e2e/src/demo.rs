@@ -47,7 +47,10 @@ impl Phases {
     /// Begins with phases that ran before this program.
     #[must_use]
     pub fn after(list: Vec<(String, Duration)>) -> Self {
-        Self { list, since: Instant::now() }
+        Self {
+            list,
+            since: Instant::now(),
+        }
     }
 
     fn end(&mut self, name: &str) {
@@ -71,9 +74,15 @@ pub async fn up(mut phases: Phases) -> Result<(), Error> {
     phases.end("charts installed");
 
     println!("-- the controller, under the chart's service account");
-    let kubeconfig = cluster.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT).await?;
+    let kubeconfig = cluster
+        .service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT)
+        .await?;
     let (process, listen) = Controller::start_detached(&cluster, &kubeconfig, LAB)?;
-    let left = Left { process, started: start_time(process).unwrap_or_default(), listen };
+    let left = Left {
+        process,
+        started: start_time(process).unwrap_or_default(),
+        listen,
+    };
     let record = folder().join("controller.json");
     let text = serde_json::to_string(&left).map_err(|e| Error::Wrong(e.to_string()))?;
     std::fs::write(&record, text).map_err(Error::file(&record))?;
@@ -116,16 +125,27 @@ pub async fn down() -> Result<(), Error> {
         }
         std::fs::remove_file(&record).map_err(Error::file(&record))?;
     }
-    if folder().exists() { lab(&["down", LAB]).await } else { Ok(()) }
+    if folder().exists() {
+        lab(&["down", LAB]).await
+    } else {
+        Ok(())
+    }
 }
 
 async fn lab(args: &[&str]) -> Result<(), Error> {
     let program = program("raidc-lab")?;
-    let status = Command::new(&program).args(args).status().await.map_err(Error::file(&program))?;
+    let status = Command::new(&program)
+        .args(args)
+        .status()
+        .await
+        .map_err(Error::file(&program))?;
     if status.success() {
         Ok(())
     } else {
-        Err(Error::Command { command: format!("raidc-lab {}", args.join(" ")), output: format!("{status}") })
+        Err(Error::Command {
+            command: format!("raidc-lab {}", args.join(" ")),
+            output: format!("{status}"),
+        })
     }
 }
 
@@ -137,7 +157,11 @@ fn folder() -> PathBuf {
 fn start_time(process: u32) -> Option<String> {
     let stat = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("stat")).ok()?;
     // Field 22 of proc(5), counted after the command's closing parenthesis, which may itself hold spaces.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19).map(str::to_owned)
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(19)
+        .map(str::to_owned)
 }
 
 async fn watch_progress(cluster: &Cluster) -> Result<Vec<raidc_crds::VirtualServer>, Error> {
@@ -166,10 +190,17 @@ async fn wait_for_copies(cluster: &Cluster) -> Result<(), Error> {
     servers::until(cluster, "every copy is made", WITHIN, |servers| {
         let protected: Vec<_> = servers
             .iter()
-            .filter(|s| s.status.as_ref().is_some_and(|status| !status.copy_sites.is_empty()))
+            .filter(|s| {
+                s.status
+                    .as_ref()
+                    .is_some_and(|status| !status.copy_sites.is_empty())
+            })
             .cloned()
             .collect();
-        let line = protected.iter().filter(|s| servers::holds(s, condition::PROTECTED)).count();
+        let line = protected
+            .iter()
+            .filter(|s| servers::holds(s, condition::PROTECTED))
+            .count();
         if reasons.insert(line, ()).is_none() {
             println!("   {line:>3} of {} copies proven", protected.len());
         }

@@ -57,7 +57,10 @@ impl Error {
     /// For `map_err` on a call to the API server.
     pub fn api(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
         let what = what.into();
-        move |source| Self::Api { what, source: Box::new(source) }
+        move |source| Self::Api {
+            what,
+            source: Box::new(source),
+        }
     }
 
     /// For `map_err` on a file operation.

@@ -9,7 +9,11 @@ use std::path::PathBuf;
 /// Root of the repository that this crate was compiled in.
 #[must_use]
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .map(Path::to_path_buf)
+        .unwrap_or_default()
 }
 
 /// Installs or upgrades both charts. The Deployment has no replica: the controller runs as a process, so that the test
@@ -19,7 +23,15 @@ pub async fn charts(cluster: &Cluster) -> Result<(), Error> {
     for (release, more) in [("raidc-crds", &[][..]), ("raidc", &["--set", "replicas=0"][..])] {
         let chart = charts.join(release);
         let chart = chart.to_string_lossy();
-        let mut args = vec!["upgrade", "--install", release, chart.as_ref(), "--namespace", NAMESPACE, "--create-namespace"];
+        let mut args = vec![
+            "upgrade",
+            "--install",
+            release,
+            chart.as_ref(),
+            "--namespace",
+            NAMESPACE,
+            "--create-namespace",
+        ];
         args.extend(more);
         args.extend(["--wait", "--timeout", "2m"]);
         cluster.helm(&args).await?;
@@ -44,7 +56,10 @@ async fn apply(cluster: &Cluster, wanted: impl Fn(&str) -> bool) -> Result<usize
         .filter_map(Result::ok)
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
-        .filter(|path| path.file_name().is_some_and(|name| wanted(&name.to_string_lossy())))
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| wanted(&name.to_string_lossy()))
+        })
         .collect();
     files.sort();
     for file in &files {

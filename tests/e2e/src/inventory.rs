@@ -2,8 +2,8 @@
 
 use crate::cluster::Cluster;
 use crate::error::Error;
-use raidc_crds::VirtualServer;
 use kube::ResourceExt;
+use raidc_crds::VirtualServer;
 use std::collections::BTreeSet;
 
 /// Kinds that the controller (or what it asks of KubeVirt, CDI and VolSync) makes for servers and tenants.
@@ -23,7 +23,9 @@ pub async fn ours(cluster: &Cluster) -> Result<BTreeSet<String>, Error> {
     let mut all = BTreeSet::new();
     for kind in KINDS {
         let selector = "app.kubernetes.io/managed-by=raidc";
-        let text = cluster.kubectl(&["get", kind, "-A", "-l", selector, "-o", format]).await?;
+        let text = cluster
+            .kubectl(&["get", kind, "-A", "-l", selector, "-o", format])
+            .await?;
         all.extend(text.lines().map(|line| format!("{kind} {line}")));
     }
     Ok(all)
@@ -37,7 +39,10 @@ pub fn exactly_once(servers: &[VirtualServer], have: &BTreeSet<String>) -> Resul
         want.insert(format!("virtualmachines.kubevirt.io {namespace}/{name}"));
         want.insert(format!("datavolumes.cdi.kubevirt.io {namespace}/{name}-root"));
         for disk in &server.spec.disks {
-            want.insert(format!("datavolumes.cdi.kubevirt.io {namespace}/{name}-{}", disk.name));
+            want.insert(format!(
+                "datavolumes.cdi.kubevirt.io {namespace}/{name}-{}",
+                disk.name
+            ));
         }
     }
     let have: BTreeSet<String> = have
@@ -50,6 +55,8 @@ pub fn exactly_once(servers: &[VirtualServer], have: &BTreeSet<String>) -> Resul
     if missing.is_empty() && surplus.is_empty() {
         Ok(())
     } else {
-        Err(Error::Wrong(format!("missing: {missing:?}; more than asked for: {surplus:?}")))
+        Err(Error::Wrong(format!(
+            "missing: {missing:?}; more than asked for: {surplus:?}"
+        )))
     }
 }

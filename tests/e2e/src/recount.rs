@@ -63,7 +63,11 @@ where
 {
     let api: Api<K> = Api::all(cluster.client());
     let what = format!("list {}", K::plural(&()));
-    let mut items = api.list(&ListParams::default()).await.map_err(Error::api(what))?.items;
+    let mut items = api
+        .list(&ListParams::default())
+        .await
+        .map_err(Error::api(what))?
+        .items;
     items.sort_by_key(|item| (item.namespace(), item.name_any()));
     Ok(items)
 }
@@ -71,7 +75,11 @@ where
 /// Shared risks of a place: its site's and its rack's.
 #[must_use]
 pub fn risks(view: &View, site: &str) -> Vec<String> {
-    view.sites.iter().filter(|s| s.name_any() == site).flat_map(|s| s.spec.shared_risks.clone()).collect()
+    view.sites
+        .iter()
+        .filter(|s| s.name_any() == site)
+        .flat_map(|s| s.spec.shared_risks.clone())
+        .collect()
 }
 
 /// Copies that share a site or a site's risk with their original, as `server: why`.
@@ -81,10 +89,10 @@ pub fn shared(view: &View) -> Vec<String> {
     for server in &view.servers {
         let Some(status) = &server.status else { continue };
         let Some(site) = &status.site else { continue };
-        let ignores = view
-            .policies
-            .iter()
-            .any(|p| Some(p.name_any()) == status.policy && p.spec.shared_risks == raidc_crds::replication_policy::SharedRiskRule::Ignore);
+        let ignores = view.policies.iter().any(|p| {
+            Some(p.name_any()) == status.policy
+                && p.spec.shared_risks == raidc_crds::replication_policy::SharedRiskRule::Ignore
+        });
         for copy in &status.copy_sites {
             if copy == site {
                 wrong.push(format!("{}: a copy at its own site {site}", server.name_any()));
@@ -112,7 +120,15 @@ pub struct Recount {
 pub fn racks(view: &View) -> BTreeMap<String, Recount> {
     view.racks
         .iter()
-        .map(|rack| (rack.name_any(), Recount { capacity: capacity(rack), committed: committed(view, rack) }))
+        .map(|rack| {
+            (
+                rack.name_any(),
+                Recount {
+                    capacity: capacity(rack),
+                    committed: committed(view, rack),
+                },
+            )
+        })
         .collect()
 }
 
@@ -123,11 +139,18 @@ fn capacity(rack: &Rack) -> i64 {
         if feed.phases == 3 {
             watts = watts * 1732 / 1000;
         }
-        let panel = feed.panel.clone().unwrap_or_else(|| format!("feed {}", feed.name));
+        let panel = feed
+            .panel
+            .clone()
+            .unwrap_or_else(|| format!("feed {}", feed.name));
         *panels.entry(panel).or_default() += watts;
     }
     let total: i64 = panels.values().sum();
-    let lost = if panels.len() > 1 { panels.values().copied().max().unwrap_or(0) } else { 0 };
+    let lost = if panels.len() > 1 {
+        panels.values().copied().max().unwrap_or(0)
+    } else {
+        0
+    };
     let derated = (total - lost) * i64::from(rack.spec.derate_percent) / 100;
     rack.spec.max_watts.map_or(derated, |limit| limit.min(derated))
 }
@@ -140,12 +163,22 @@ fn committed(view: &View, rack: &Rack) -> i64 {
         .find(|s| s.name_any() == rack.spec.site)
         .map_or(100, |s| i128::from(s.spec.cpu_overcommit_percent));
     let mut milliwatts: i128 = 0;
-    for node in view.nodes.iter().filter(|n| n.labels().get("raidc.dev/rack") == Some(&name)) {
+    for node in view
+        .nodes
+        .iter()
+        .filter(|n| n.labels().get("raidc.dev/rack") == Some(&name))
+    {
         let given = rack.spec.hosts.iter().find(|h| h.node == node.name_any());
         let defaults = rack.spec.host_defaults.as_ref();
         let unknown = raidc_crds::names::UNKNOWN_HOST_WATTS;
-        let idle = given.and_then(|h| h.idle_watts).or(defaults.map(|d| d.idle_watts)).unwrap_or(unknown);
-        let most = given.and_then(|h| h.max_watts).or(defaults.map(|d| d.max_watts)).unwrap_or(unknown);
+        let idle = given
+            .and_then(|h| h.idle_watts)
+            .or(defaults.map(|d| d.idle_watts))
+            .unwrap_or(unknown);
+        let most = given
+            .and_then(|h| h.max_watts)
+            .or(defaults.map(|d| d.max_watts))
+            .unwrap_or(unknown);
         milliwatts += i128::from(idle) * 1000;
         let cores = node
             .status
@@ -167,8 +200,15 @@ fn committed(view: &View, rack: &Rack) -> i64 {
         .colocations
         .iter()
         .flat_map(|c| {
-            let places = c.status.iter().flat_map(|s| &s.devices).filter(|p| p.rack == name);
-            places.filter_map(|p| c.spec.devices.iter().find(|d| d.name == p.name)).map(|d| d.watts).collect::<Vec<_>>()
+            let places = c
+                .status
+                .iter()
+                .flat_map(|s| &s.devices)
+                .filter(|p| p.rack == name);
+            places
+                .filter_map(|p| c.spec.devices.iter().find(|d| d.name == p.name))
+                .map(|d| d.watts)
+                .collect::<Vec<_>>()
         })
         .sum();
     let others: i64 = rack.spec.occupied.iter().map(|o| o.watts).sum();
@@ -186,13 +226,22 @@ pub fn compare(view: &View) -> Result<(), Error> {
         let Some(power) = rack.status.as_ref().and_then(|s| s.power.clone()) else {
             return Err(Error::Wrong(format!("rack {name} says nothing about its watts")));
         };
-        let said = Recount { capacity: power.capacity_watts, committed: power.committed_watts };
+        let said = Recount {
+            capacity: power.capacity_watts,
+            committed: power.committed_watts,
+        };
         if counted.get(&name) != Some(&said) {
-            return Err(Error::Wrong(format!("rack {name} says {said:?}, a recount gives {:?}", counted.get(&name))));
+            return Err(Error::Wrong(format!(
+                "rack {name} says {said:?}, a recount gives {:?}",
+                counted.get(&name)
+            )));
         }
         let headroom = power.capacity_watts - power.committed_watts - power.reserved_watts;
         if headroom != power.headroom_watts {
-            return Err(Error::Wrong(format!("rack {name}: headroom {} is not {headroom}", power.headroom_watts)));
+            return Err(Error::Wrong(format!(
+                "rack {name}: headroom {} is not {headroom}",
+                power.headroom_watts
+            )));
         }
     }
     Ok(())

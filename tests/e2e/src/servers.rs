@@ -18,7 +18,11 @@ const APPEARS: Duration = Duration::from_secs(60);
 /// Every server of the cluster, sorted by namespace and name.
 pub async fn all(cluster: &Cluster) -> Result<Vec<VirtualServer>, Error> {
     let api: Api<VirtualServer> = Api::all(cluster.client());
-    let mut list = api.list(&ListParams::default()).await.map_err(Error::api("list virtual servers"))?.items;
+    let mut list = api
+        .list(&ListParams::default())
+        .await
+        .map_err(Error::api("list virtual servers"))?
+        .items;
     list.sort_by_key(|s| (s.namespace(), s.name_any()));
     Ok(list)
 }
@@ -27,20 +31,27 @@ pub async fn all(cluster: &Cluster) -> Result<Vec<VirtualServer>, Error> {
 #[must_use]
 pub fn holds(server: &VirtualServer, kind: &str) -> bool {
     server.status.as_ref().is_some_and(|status| {
-        Some(status.observed_generation) == server.metadata.generation && condition::is_true(&status.conditions, kind)
+        Some(status.observed_generation) == server.metadata.generation
+            && condition::is_true(&status.conditions, kind)
     })
 }
 
 /// Whether a condition of the server is `True`, of whatever generation the status speaks.
 #[must_use]
 pub fn holds_now(server: &VirtualServer, kind: &str) -> bool {
-    server.status.as_ref().is_some_and(|status| condition::is_true(&status.conditions, kind))
+    server
+        .status
+        .as_ref()
+        .is_some_and(|status| condition::is_true(&status.conditions, kind))
 }
 
 /// `Ready=False (reason: message)` of the server, for people.
 #[must_use]
 pub fn told(server: &VirtualServer, kind: &str) -> String {
-    let found = server.status.as_ref().and_then(|s| s.conditions.iter().find(|c| c.type_ == kind));
+    let found = server
+        .status
+        .as_ref()
+        .and_then(|s| s.conditions.iter().find(|c| c.type_ == kind));
     let name = format!("{}/{}", server.namespace().unwrap_or_default(), server.name_any());
     match found {
         Some(c) => format!("{name} {kind}={} {}: {}", c.status, c.reason, c.message),
@@ -64,7 +75,11 @@ pub async fn until(
         match enough(&servers) {
             Ok(()) => return Ok(servers),
             Err(last) if Instant::now() >= end => {
-                return Err(Error::Late { what: what.to_owned(), after: within, last });
+                return Err(Error::Late {
+                    what: what.to_owned(),
+                    after: within,
+                    last,
+                });
             }
             Err(_) => tokio::time::sleep(LOOK).await,
         }
@@ -81,7 +96,11 @@ where
         match look().await {
             Ok(seen) => return Ok(seen),
             Err(last) if Instant::now() >= end => {
-                return Err(Error::Late { what: what.to_owned(), after: within, last });
+                return Err(Error::Late {
+                    what: what.to_owned(),
+                    after: within,
+                    last,
+                });
             }
             Err(_) => tokio::time::sleep(LOOK).await,
         }
@@ -99,11 +118,17 @@ where
         match attempt().await {
             Ok(_) => return Ok(()),
             Err(Error::Command { output, .. })
-                if Instant::now() < end && (output.contains("not found") || output.contains("no matches for kind")) =>
+                if Instant::now() < end
+                    && (output.contains("not found") || output.contains("no matches for kind")) =>
             {
                 tokio::time::sleep(LOOK).await;
             }
-            Err(error) => return Err(Error::Wrong(format!("could not {what}: {}", crate::error::chain(&error)))),
+            Err(error) => {
+                return Err(Error::Wrong(format!(
+                    "could not {what}: {}",
+                    crate::error::chain(&error)
+                )));
+            }
         }
     }
 }
@@ -116,6 +141,11 @@ pub fn every(servers: &[VirtualServer], kind: &str, at_least: usize) -> Result<(
     let missing: Vec<_> = servers.iter().filter(|s| !holds(s, kind)).collect();
     match missing.first() {
         None => Ok(()),
-        Some(first) => Err(format!("{} of {} not yet; first: {}", missing.len(), servers.len(), told(first, kind))),
+        Some(first) => Err(format!(
+            "{} of {} not yet; first: {}",
+            missing.len(),
+            servers.len(),
+            told(first, kind)
+        )),
     }
 }

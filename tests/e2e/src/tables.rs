@@ -15,7 +15,9 @@ use raidc_crds::virtual_server::CopyState;
 pub(crate) fn print(view: &View) -> Result<(), Error> {
     println!("\nVirtual servers per site");
     println!("{}", sites(view));
-    println!("\nWhere every protected server runs, where its copies are, and where it would start if its site were lost");
+    println!(
+        "\nWhere every protected server runs, where its copies are, and where it would start if its site were lost"
+    );
     println!("{}", copies(view));
     println!("\nRacks, in watts (capacity: what is left after the strongest feed is lost, derated)");
     println!("{}", racks(view));
@@ -33,15 +35,30 @@ fn table(header: &[&str], numbers_from: usize) -> Table {
 }
 
 fn verdict(conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition], kind: &str) -> String {
-    conditions.iter().find(|c| c.type_ == kind).map_or_else(|| "Unknown".to_owned(), |c| c.status.clone())
+    conditions
+        .iter()
+        .find(|c| c.type_ == kind)
+        .map_or_else(|| "Unknown".to_owned(), |c| c.status.clone())
 }
 
 fn percent(part: i64, whole: i64) -> String {
-    if whole == 0 { "-".to_owned() } else { format!("{} %", part * 100 / whole) }
+    if whole == 0 {
+        "-".to_owned()
+    } else {
+        format!("{} %", part * 100 / whole)
+    }
 }
 
 fn sites(view: &View) -> Table {
-    let header = ["site", "survives its loss", "hosts", "servers", "cores used", "memory used", "ceiling"];
+    let header = [
+        "site",
+        "survives its loss",
+        "hosts",
+        "servers",
+        "cores used",
+        "memory used",
+        "ceiling",
+    ];
     let mut table = table(&header, 2);
     for site in &view.sites {
         let Some(status) = &site.status else { continue };
@@ -61,28 +78,65 @@ fn sites(view: &View) -> Table {
 }
 
 fn copies(view: &View) -> Table {
-    let mut table = table(&["server", "policy", "runs at", "copies at", "copies", "would start on"], 6);
-    let protected = |s: &&VirtualServer| s.status.as_ref().is_some_and(|status| !status.copy_sites.is_empty());
+    let mut table = table(
+        &[
+            "server",
+            "policy",
+            "runs at",
+            "copies at",
+            "copies",
+            "would start on",
+        ],
+        6,
+    );
+    let protected = |s: &&VirtualServer| {
+        s.status
+            .as_ref()
+            .is_some_and(|status| !status.copy_sites.is_empty())
+    };
     for server in view.servers.iter().filter(protected) {
         let Some(status) = &server.status else { continue };
-        let current = status.copies.iter().filter(|c| c.state == CopyState::Current).count();
+        let current = status
+            .copies
+            .iter()
+            .filter(|c| c.state == CopyState::Current)
+            .count();
         table.add_row([
             format!("{}/{}", server.namespace().unwrap_or_default(), server.name_any()),
             status.policy.clone().unwrap_or_default(),
             status.site.clone().unwrap_or_default(),
             status.copy_sites.join(", "),
-            if current == status.copy_sites.len() { "current".to_owned() } else { "not yet".to_owned() },
-            status.reserved.as_ref().map_or_else(|| "-".to_owned(), |r| r.host.clone()),
+            if current == status.copy_sites.len() {
+                "current".to_owned()
+            } else {
+                "not yet".to_owned()
+            },
+            status
+                .reserved
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |r| r.host.clone()),
         ]);
     }
     table
 }
 
 fn racks(view: &View) -> Table {
-    let header = ["rack", "site", "capacity", "committed", "reserved for a loss", "headroom", "free units"];
+    let header = [
+        "rack",
+        "site",
+        "capacity",
+        "committed",
+        "reserved for a loss",
+        "headroom",
+        "free units",
+    ];
     let mut table = table(&header, 2);
     for rack in &view.racks {
-        let power = rack.status.as_ref().and_then(|s| s.power.clone()).unwrap_or_default();
+        let power = rack
+            .status
+            .as_ref()
+            .and_then(|s| s.power.clone())
+            .unwrap_or_default();
         let free = rack.status.as_ref().and_then(|s| s.free_units).unwrap_or(0);
         table.add_row([
             rack.name_any(),
@@ -98,7 +152,11 @@ fn racks(view: &View) -> Table {
 }
 
 fn waiting(view: &View) {
-    let waits: Vec<_> = view.servers.iter().filter(|s| !crate::servers::holds(s, condition::READY)).collect();
+    let waits: Vec<_> = view
+        .servers
+        .iter()
+        .filter(|s| !crate::servers::holds(s, condition::READY))
+        .collect();
     if waits.is_empty() {
         println!("\nNothing waits.");
     } else {

@@ -34,13 +34,24 @@ impl World {
         let lab = Lab::up(LabOptions::new(name).profile(profile).fleet(fleet)).await?;
         let cluster = Cluster::connect(lab.kubeconfig(), lab.dir().to_path_buf()).await?;
         install::charts(&cluster).await?;
-        let controller_kubeconfig = cluster.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT).await?;
-        Ok(Self { controllers: Vec::new(), cluster, lab, controller_kubeconfig })
+        let controller_kubeconfig = cluster
+            .service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT)
+            .await?;
+        Ok(Self {
+            controllers: Vec::new(),
+            cluster,
+            lab,
+            controller_kubeconfig,
+        })
     }
 
     /// Starts one more replica of the controller.
     pub fn start_controller(&mut self, identity: &str) -> Result<(), Error> {
-        self.controllers.push(Controller::start(&self.cluster, &self.controller_kubeconfig, identity)?);
+        self.controllers.push(Controller::start(
+            &self.cluster,
+            &self.controller_kubeconfig,
+            identity,
+        )?);
         Ok(())
     }
 

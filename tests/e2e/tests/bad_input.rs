@@ -52,7 +52,10 @@ async fn apply(cluster: &Cluster, yaml: &str) {
 }
 
 async fn one(client: Client, name: &str) -> Result<VirtualServer, String> {
-    Api::<VirtualServer>::namespaced(client, "kuldiga").get(name).await.map_err(|e| e.to_string())
+    Api::<VirtualServer>::namespaced(client, "kuldiga")
+        .get(name)
+        .await
+        .map_err(|e| e.to_string())
 }
 
 fn find<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition> {
@@ -78,7 +81,11 @@ async fn not_ready(cluster: &Cluster, name: &str, reasons: &[&str]) -> String {
 async fn becomes_ready(cluster: &Cluster, name: &str) {
     servers::eventually(&format!("{name} is Ready"), SOON, || async {
         let server = one(cluster.client(), name).await?;
-        if servers::holds(&server, READY) { Ok(()) } else { Err(servers::told(&server, READY)) }
+        if servers::holds(&server, READY) {
+            Ok(())
+        } else {
+            Err(servers::told(&server, READY))
+        }
     })
     .await
     .unwrap();
@@ -86,19 +93,30 @@ async fn becomes_ready(cluster: &Cluster, name: &str) {
 
 fn tells(message: &str, words: &[&str]) {
     for word in words {
-        assert!(message.contains(word), "the message does not say \"{word}\": {message}");
+        assert!(
+            message.contains(word),
+            "the message does not say \"{word}\": {message}"
+        );
     }
 }
 
 #[test]
 fn unknown_policy_never_places_a_server() {
     run(|cluster| async {
-        apply(cluster, &server("bad-policy", "size: s-2, image: debian-13, policy: platinum")).await;
+        apply(
+            cluster,
+            &server("bad-policy", "size: s-2, image: debian-13, policy: platinum"),
+        )
+        .await;
         let message = not_ready(cluster, "bad-policy", &["UnknownPolicy"]).await;
         tells(&message, &["platinum"]);
         let seen = one(cluster.client(), "bad-policy").await.unwrap();
         assert!(seen.status.unwrap().site.is_none());
-        apply(cluster, &server("bad-policy", "size: s-2, image: debian-13, policy: bronze")).await;
+        apply(
+            cluster,
+            &server("bad-policy", "size: s-2, image: debian-13, policy: bronze"),
+        )
+        .await;
         becomes_ready(cluster, "bad-policy").await;
     });
 }
@@ -106,10 +124,18 @@ fn unknown_policy_never_places_a_server() {
 #[test]
 fn unknown_size_never_places_a_server() {
     run(|cluster| async {
-        apply(cluster, &server("bad-size", "size: gigantic, image: debian-13, policy: bronze")).await;
+        apply(
+            cluster,
+            &server("bad-size", "size: gigantic, image: debian-13, policy: bronze"),
+        )
+        .await;
         let message = not_ready(cluster, "bad-size", &["UnknownSize"]).await;
         tells(&message, &["gigantic"]);
-        apply(cluster, &server("bad-size", "size: s-2, image: debian-13, policy: bronze")).await;
+        apply(
+            cluster,
+            &server("bad-size", "size: s-2, image: debian-13, policy: bronze"),
+        )
+        .await;
         becomes_ready(cluster, "bad-size").await;
     });
 }
@@ -117,14 +143,21 @@ fn unknown_size_never_places_a_server() {
 #[test]
 fn unknown_image_never_makes_a_disk() {
     run(|cluster| async {
-        apply(cluster, &server("bad-image", "size: s-2, image: templeos, policy: bronze")).await;
+        apply(
+            cluster,
+            &server("bad-image", "size: s-2, image: templeos, policy: bronze"),
+        )
+        .await;
         let message = not_ready(cluster, "bad-image", &["UnknownImage"]).await;
         tells(&message, &["templeos"]);
-        let claims = cluster.kubectl(&["get", "datavolumes", "-n", "kuldiga", "-o", "name"]).await.unwrap();
+        let claims = cluster
+            .kubectl(&["get", "datavolumes", "-n", "kuldiga", "-o", "name"])
+            .await
+            .unwrap();
         assert!(!claims.contains("bad-image"), "{claims}");
         // It is mended by the catalogue: the image appears.
-        let source = "{apiVersion: cdi.kubevirt.io/v1beta1, kind: DataSource, metadata: {name: templeos, namespace: raidc-images}, \
-            spec: {source: {pvc: {name: debian-13, namespace: raidc-images}}}}";
+        let source = "{apiVersion: cdi.kubevirt.io/v1beta1, kind: DataSource, metadata: {name: templeos, namespace: raidc-images, \
+            labels: {sim.raidc.dev/image: 'true'}}, spec: {source: {pvc: {name: templeos, namespace: raidc-images}}}}";
         apply(cluster, source).await;
         becomes_ready(cluster, "bad-image").await;
     });
@@ -157,7 +190,11 @@ fn server_beyond_quota_never_starts_and_is_told_the_numbers() {
         apply(cluster, &tenant(8)).await;
         servers::eventually("the raised quota lets it in", SOON, || async {
             let seen = api.get("big").await.map_err(|e| e.to_string())?;
-            if servers::holds(&seen, READY) { Ok(()) } else { Err(servers::told(&seen, READY)) }
+            if servers::holds(&seen, READY) {
+                Ok(())
+            } else {
+                Err(servers::told(&seen, READY))
+            }
         })
         .await
         .unwrap();
@@ -167,12 +204,29 @@ fn server_beyond_quota_never_starts_and_is_told_the_numbers() {
 #[test]
 fn server_bigger_than_any_host_never_waits_in_silence() {
     run(|cluster| async {
-        apply(cluster, &server("giant", "resources: {cores: 4, memory: 900Gi}, image: debian-13, policy: bronze")).await;
+        apply(
+            cluster,
+            &server(
+                "giant",
+                "resources: {cores: 4, memory: 900Gi}, image: debian-13, policy: bronze",
+            ),
+        )
+        .await;
         let message = not_ready(cluster, "giant", &["HostMemory", "Quota"]).await;
         tells(&message, &["GiB"]);
         let seen = one(cluster.client(), "giant").await.unwrap().status.unwrap();
-        assert!(find(&seen.conditions, STALLED).is_some_and(|c| c.status == "True"), "only a person can mend this: {seen:?}");
-        apply(cluster, &server("giant", "resources: {cores: 4, memory: 8Gi}, image: debian-13, policy: bronze")).await;
+        assert!(
+            find(&seen.conditions, STALLED).is_some_and(|c| c.status == "True"),
+            "only a person can mend this: {seen:?}"
+        );
+        apply(
+            cluster,
+            &server(
+                "giant",
+                "resources: {cores: 4, memory: 8Gi}, image: debian-13, policy: bronze",
+            ),
+        )
+        .await;
         becomes_ready(cluster, "giant").await;
     });
 }
@@ -182,12 +236,26 @@ fn spread_that_cannot_be_met_never_puts_two_copies_together() {
     run(|cluster| async {
         let policy = "{apiVersion: raidc.dev/v1alpha1, kind: ReplicationPolicy, metadata: {name: local-copy}, spec: {copies: 2, mode: Async, rpo: 15m}}";
         apply(cluster, policy).await;
-        apply(cluster, &server("lonely", "size: s-2, image: debian-13, policy: local-copy, sites: [talsi]")).await;
+        apply(
+            cluster,
+            &server(
+                "lonely",
+                "size: s-2, image: debian-13, policy: local-copy, sites: [talsi]",
+            ),
+        )
+        .await;
         let message = not_ready(cluster, "lonely", &["NoSecondSite"]).await;
         tells(&message, &["2"]);
         let seen = one(cluster.client(), "lonely").await.unwrap().status.unwrap();
         assert!(seen.copy_sites.is_empty(), "{seen:?}");
-        apply(cluster, &server("lonely", "size: s-2, image: debian-13, policy: local-copy, sites: [talsi, liepaja]")).await;
+        apply(
+            cluster,
+            &server(
+                "lonely",
+                "size: s-2, image: debian-13, policy: local-copy, sites: [talsi, liepaja]",
+            ),
+        )
+        .await;
         becomes_ready(cluster, "lonely").await;
     });
 }
@@ -219,11 +287,18 @@ fn rack_of_an_unknown_site_never_takes_a_server() {
         servers::eventually("the rack recovers", SOON, || async {
             let rack = racks.get("rack-atlantis").await.map_err(|e| e.to_string())?;
             let conditions = rack.status.map(|s| s.conditions).unwrap_or_default();
-            if raidc_crds::condition::is_true(&conditions, READY) { Ok(()) } else { Err(format!("{conditions:?}")) }
+            if raidc_crds::condition::is_true(&conditions, READY) {
+                Ok(())
+            } else {
+                Err(format!("{conditions:?}"))
+            }
         })
         .await
         .unwrap();
-        cluster.kubectl(&["delete", "rack/rack-atlantis", "site/atlantis"]).await.unwrap();
+        cluster
+            .kubectl(&["delete", "rack/rack-atlantis", "site/atlantis"])
+            .await
+            .unwrap();
     });
 }
 
@@ -243,7 +318,10 @@ fn node_claimed_by_two_racks_is_never_used_and_both_say_so() {
         servers::eventually("the site names the node", SOON, || async {
             let site = sites.get("liepaja").await.map_err(|e| e.to_string())?;
             let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
-            if named.iter().any(|n| n.name == "liepaja-r1-h4" && n.reason == "ClaimedByTwoRacks") {
+            if named
+                .iter()
+                .any(|n| n.name == "liepaja-r1-h4" && n.reason == "ClaimedByTwoRacks")
+            {
                 Ok(())
             } else {
                 Err(format!("{named:?}"))
@@ -263,11 +341,18 @@ fn node_claimed_by_two_racks_is_never_used_and_both_say_so() {
             .await
             .unwrap();
         }
-        cluster.kubectl(&["delete", "rack", "claims-one", "claims-two"]).await.unwrap();
+        cluster
+            .kubectl(&["delete", "rack", "claims-one", "claims-two"])
+            .await
+            .unwrap();
         servers::eventually("the node is used again", SOON, || async {
             let site = sites.get("liepaja").await.map_err(|e| e.to_string())?;
             let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
-            if named.iter().any(|n| n.name == "liepaja-r1-h4") { Err(format!("{named:?}")) } else { Ok(()) }
+            if named.iter().any(|n| n.name == "liepaja-r1-h4") {
+                Err(format!("{named:?}"))
+            } else {
+                Ok(())
+            }
         })
         .await
         .unwrap();
@@ -277,22 +362,48 @@ fn node_claimed_by_two_racks_is_never_used_and_both_say_so() {
 #[test]
 fn node_without_a_rack_label_is_never_used_and_its_site_says_so() {
     run(|cluster| async {
-        cluster.kubectl(&["label", "node", "talsi-r2-h4", "raidc.dev/rack-was=talsi-r2", "raidc.dev/rack-"]).await.unwrap();
+        cluster
+            .kubectl(&[
+                "label",
+                "node",
+                "talsi-r2-h4",
+                "raidc.dev/rack-was=talsi-r2",
+                "raidc.dev/rack-",
+            ])
+            .await
+            .unwrap();
         let sites: Api<Site> = Api::all(cluster.client());
         let named = servers::eventually("the site names the node", SOON, || async {
             let site = sites.get("talsi").await.map_err(|e| e.to_string())?;
             let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
-            named.iter().find(|n| n.name == "talsi-r2-h4").cloned().ok_or_else(|| format!("{named:?}"))
+            named
+                .iter()
+                .find(|n| n.name == "talsi-r2-h4")
+                .cloned()
+                .ok_or_else(|| format!("{named:?}"))
         })
         .await
         .unwrap();
         assert_eq!(named.reason, "NoRackLabel");
         tells(&named.message, &["raidc.dev/rack"]);
-        cluster.kubectl(&["label", "node", "talsi-r2-h4", "raidc.dev/rack=talsi-r2", "raidc.dev/rack-was-"]).await.unwrap();
+        cluster
+            .kubectl(&[
+                "label",
+                "node",
+                "talsi-r2-h4",
+                "raidc.dev/rack=talsi-r2",
+                "raidc.dev/rack-was-",
+            ])
+            .await
+            .unwrap();
         servers::eventually("the node is used again", SOON, || async {
             let site = sites.get("talsi").await.map_err(|e| e.to_string())?;
             let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
-            if named.iter().any(|n| n.name == "talsi-r2-h4") { Err(format!("{named:?}")) } else { Ok(()) }
+            if named.iter().any(|n| n.name == "talsi-r2-h4") {
+                Err(format!("{named:?}"))
+            } else {
+                Ok(())
+            }
         })
         .await
         .unwrap();
@@ -305,26 +416,50 @@ fn object_older_than_the_schema_never_stops_the_others() {
         // An older schema let anything through: written while the schema is open, kept when it closes again.
         let crd = "virtualservers.raidc.dev";
         let saved = cluster.kubectl(&["get", "crd", crd, "-o", "json"]).await.unwrap();
-        let open = r#"[{"op":"replace","path":"/spec/versions/0/schema/openAPIV3Schema","value":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}]"#;
-        cluster.kubectl(&["patch", "crd", crd, "--type=json", "-p", open]).await.unwrap();
-        apply(cluster, &server("ancient", "size: [1, 2], image: 7")).await;
+        let open = r#"[{"op":"replace","path":"/spec/versions/0/schema/openAPIV3Schema","value":{"type":"object","x-kubernetes-preserve-unknown-fields":true,
+            "properties":{"spec":{"type":"object","x-kubernetes-preserve-unknown-fields":true,"properties":{"size":{"type":"string"},"policy":{"type":"string"}}}}}}]"#;
+        cluster
+            .kubectl(&["patch", "crd", crd, "--type=json", "-p", open])
+            .await
+            .unwrap();
+        apply(cluster, &server("ancient", "size: s-2, image: [7], disks: none")).await;
         let before: serde_json::Value = serde_json::from_str(&saved).unwrap();
         let schema = &before["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
         let close = serde_json::json!([{"op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": schema}]);
-        cluster.kubectl(&["patch", "crd", crd, "--type=json", "-p", &close.to_string()]).await.unwrap();
+        cluster
+            .kubectl(&["patch", "crd", crd, "--type=json", "-p", &close.to_string()])
+            .await
+            .unwrap();
         // The others go on.
-        apply(cluster, &server("modern", "size: s-2, image: debian-13, policy: bronze")).await;
+        apply(
+            cluster,
+            &server("modern", "size: s-2, image: debian-13, policy: bronze"),
+        )
+        .await;
         becomes_ready(cluster, "modern").await;
         // It is told what is wrong, and recovers when mended.
         servers::eventually("the old object is told", SOON, || async {
-            let text = cluster.kubectl(&["get", "virtualserver", "-n", "kuldiga", "ancient", "-o", "json"]).await.map_err(|e| e.to_string())?;
-            if text.contains("MalformedObject") { Ok(()) } else { Err(text) }
+            let text = cluster
+                .kubectl(&["get", "virtualserver", "-n", "kuldiga", "ancient", "-o", "json"])
+                .await
+                .map_err(|e| e.to_string())?;
+            if text.contains("MalformedObject") {
+                Ok(())
+            } else {
+                Err(text)
+            }
         })
         .await
         .unwrap();
-        apply(cluster, &server("ancient", "size: s-2, image: debian-13, policy: bronze")).await;
+        cluster
+            .replace(&server("ancient", "size: s-2, image: debian-13, policy: bronze"))
+            .await
+            .unwrap();
         becomes_ready(cluster, "ancient").await;
-        let named = Api::<VirtualServer>::namespaced(cluster.client(), "kuldiga").get("modern").await.unwrap();
+        let named = Api::<VirtualServer>::namespaced(cluster.client(), "kuldiga")
+            .get("modern")
+            .await
+            .unwrap();
         assert_eq!(named.name_any(), "modern");
     });
 }

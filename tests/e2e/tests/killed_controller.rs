@@ -25,26 +25,39 @@ fn controller_killed_twenty_times_never_makes_anything_twice_or_forgets_it() {
         // Moments spread by a fixed sequence over start-up, first writes and steady work, so that a failure can be had again.
         let mut state = 0x9E37_79B9_7F4A_7C15_u64;
         for kill in 0..KILLS {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             world.start_controller(&format!("run-{kill}")).unwrap();
             tokio::time::sleep(Duration::from_millis(1_200 + (state >> 33) % 3_000)).await;
             world.kill_controllers();
         }
         world.start_controller("last").unwrap();
         applied.await.unwrap().unwrap();
-        let ready = servers::until(&world.cluster, "forty servers are Ready", WITHIN, |s| servers::every(s, READY, 40));
+        let ready = servers::until(&world.cluster, "forty servers are Ready", WITHIN, |s| {
+            servers::every(s, READY, 40)
+        });
         ready.await.unwrap();
         let servers = servers::until(&world.cluster, "every copy is proven", WITHIN, |s| {
-            let with_copies: Vec<_> =
-                s.iter().filter(|s| s.status.as_ref().is_some_and(|t| !t.copy_sites.is_empty())).cloned().collect();
+            let with_copies: Vec<_> = s
+                .iter()
+                .filter(|s| s.status.as_ref().is_some_and(|t| !t.copy_sites.is_empty()))
+                .cloned()
+                .collect();
             servers::every(&with_copies, PROTECTED, 20)
         })
         .await
         .unwrap();
         let have = inventory::ours(&world.cluster).await.unwrap();
         inventory::exactly_once(&servers, &have).unwrap();
-        let pairs = have.iter().filter(|o| o.starts_with("replicationsources")).count();
-        let sinks = have.iter().filter(|o| o.starts_with("replicationdestinations")).count();
+        let pairs = have
+            .iter()
+            .filter(|o| o.starts_with("replicationsources"))
+            .count();
+        let sinks = have
+            .iter()
+            .filter(|o| o.starts_with("replicationdestinations"))
+            .count();
         assert_eq!(pairs, sinks, "every copy has one source and one destination");
         certificate::verify(&world.cluster).await.unwrap();
     });

@@ -21,12 +21,16 @@ const QUIET: Duration = Duration::from_secs(60);
 
 #[test]
 fn examples_leave_nothing_unplaced_unprotected_or_miscounted_with_real_controllers() {
-    tokio::runtime::Runtime::new().unwrap().block_on(main_job("main-job-full", Profile::Full));
+    tokio::runtime::Runtime::new()
+        .unwrap()
+        .block_on(main_job("main-job-full", Profile::Full));
 }
 
 #[test]
 fn examples_leave_nothing_unplaced_unprotected_or_miscounted_in_the_light_lab() {
-    tokio::runtime::Runtime::new().unwrap().block_on(main_job("main-job-light", Profile::Light));
+    tokio::runtime::Runtime::new()
+        .unwrap()
+        .block_on(main_job("main-job-light", Profile::Light));
 }
 
 async fn main_job(name: &str, profile: Profile) {
@@ -35,11 +39,16 @@ async fn main_job(name: &str, profile: Profile) {
     world.start_controller("b").unwrap();
     install::examples(&world.cluster).await.unwrap();
 
-    let ready = servers::until(&world.cluster, "forty servers are Ready", WITHIN, |s| servers::every(s, READY, 40));
+    let ready = servers::until(&world.cluster, "forty servers are Ready", WITHIN, |s| {
+        servers::every(s, READY, 40)
+    });
     ready.await.unwrap();
     let servers = servers::until(&world.cluster, "every copy is proven", WITHIN, |s| {
-        let with_copies: Vec<_> =
-            s.iter().filter(|s| s.status.as_ref().is_some_and(|t| !t.copy_sites.is_empty())).cloned().collect();
+        let with_copies: Vec<_> = s
+            .iter()
+            .filter(|s| s.status.as_ref().is_some_and(|t| !t.copy_sites.is_empty()))
+            .cloned()
+            .collect();
         servers::every(&with_copies, PROTECTED, 20)
     })
     .await
@@ -49,9 +58,15 @@ async fn main_job(name: &str, profile: Profile) {
     let view = recount::View::read(&world.cluster).await.unwrap();
     assert_eq!(recount::shared(&view), Vec::<String>::new());
 
-    println!("no single loss strands a protected server, by the independent checker over what is in the cluster");
+    println!(
+        "no single loss strands a protected server, by the independent checker over what is in the cluster"
+    );
     let proof = certificate::verify(&world.cluster).await.unwrap();
-    assert!(proof.scenarios >= 4, "{} scenarios are too few for four sites", proof.scenarios);
+    assert!(
+        proof.scenarios >= 4,
+        "{} scenarios are too few for four sites",
+        proof.scenarios
+    );
 
     println!("no rack counts a watt too few or too many");
     recount::compare(&view).unwrap();
@@ -68,7 +83,10 @@ async fn main_job(name: &str, profile: Profile) {
 
 /// Of RAIDC's own kinds the controller writes the status, and the object only for its finalizer.
 fn no_spec_is_ever_written_and_no_right_is_missing(world: &World) {
-    let filter = AuditFilter { user: Some(USER.to_owned()), ..AuditFilter::default() };
+    let filter = AuditFilter {
+        user: Some(USER.to_owned()),
+        ..AuditFilter::default()
+    };
     let entries = world.lab.audit(&filter).unwrap();
     assert!(!entries.is_empty(), "the audit log knows nothing of {USER}");
     let refused: Vec<_> = entries.iter().filter(|e| e.code == 403).collect();
@@ -78,7 +96,10 @@ fn no_spec_is_ever_written_and_no_right_is_missing(world: &World) {
         .filter(|e| e.group == "raidc.dev" && e.mutating() && e.subresource != "status")
         .filter(|e| e.verb != "patch" || !["virtualservers", "tenants"].contains(&e.resource.as_str()))
         .collect();
-    assert!(touched.is_empty(), "written besides status and finalizers: {touched:?}");
+    assert!(
+        touched.is_empty(),
+        "written besides status and finalizers: {touched:?}"
+    );
 }
 
 async fn idle_controller_never_writes(world: &World) {
@@ -86,14 +107,21 @@ async fn idle_controller_never_writes(world: &World) {
     let changes = |since| {
         let entries = world.lab.audit(&AuditFilter::writes_by(USER, since)).unwrap();
         // The leader's claim is its heartbeat: the one thing that must be written while nothing happens.
-        entries.into_iter().filter(|e| e.resource != "leases").collect::<Vec<_>>()
+        entries
+            .into_iter()
+            .filter(|e| e.resource != "leases")
+            .collect::<Vec<_>>()
     };
     // Settle first: the last copies' evidence may still be coming in.
     servers::eventually("ten seconds pass without a write", WITHIN, || async {
         let since = jiff::Timestamp::now();
         tokio::time::sleep(Duration::from_secs(10)).await;
         let seen = changes(since);
-        if seen.is_empty() { Ok(()) } else { Err(format!("{:?}", seen.first())) }
+        if seen.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{:?}", seen.first()))
+        }
     })
     .await
     .unwrap();
@@ -102,15 +130,25 @@ async fn idle_controller_never_writes(world: &World) {
     // A copy made on schedule in this minute brings a newer recovery point: evidence, not noise.
     let seen: Vec<_> = changes(since)
         .into_iter()
-        .filter(|e| !(e.resource == "virtualservers" && e.subresource == "status" && synced_since(world, since)))
+        .filter(|e| {
+            !(e.resource == "virtualservers" && e.subresource == "status" && synced_since(world, since))
+        })
         .collect();
     assert!(seen.is_empty(), "written while nothing happened: {seen:?}");
 }
 
 /// Whether a copy was made after `since`, by the audit log: the movers' results are somebody else's writes.
 fn synced_since(world: &World, since: jiff::Timestamp) -> bool {
-    let entries = world.lab.audit(&AuditFilter { since: Some(since), ..AuditFilter::default() }).unwrap();
-    entries.iter().any(|e| e.resource == "replicationsources" && e.subresource == "status" && e.user != USER)
+    let entries = world
+        .lab
+        .audit(&AuditFilter {
+            since: Some(since),
+            ..AuditFilter::default()
+        })
+        .unwrap();
+    entries
+        .iter()
+        .any(|e| e.resource == "replicationsources" && e.subresource == "status" && e.user != USER)
 }
 
 async fn deleted_server_never_takes_its_disks_along(world: &World, server: &VirtualServer) {
@@ -121,22 +159,57 @@ async fn deleted_server_never_takes_its_disks_along(world: &World, server: &Virt
     let volume = |cluster: raidc_e2e::Cluster| {
         let (namespace, claim) = (namespace.clone(), claim.clone());
         async move {
-            cluster.kubectl(&["get", "pvc", "-n", &namespace, &claim, "-o", "jsonpath={.spec.volumeName}"]).await
+            cluster
+                .kubectl(&[
+                    "get",
+                    "pvc",
+                    "-n",
+                    &namespace,
+                    &claim,
+                    "-o",
+                    "jsonpath={.spec.volumeName}",
+                ])
+                .await
         }
     };
     let before = volume(world.cluster.clone()).await.unwrap();
     assert!(!before.is_empty());
     let api: Api<VirtualServer> = Api::namespaced(world.cluster.client(), &namespace);
     api.delete(&name, &DeleteParams::default()).await.unwrap();
-    servers::eventually("the server and its machine are gone", Duration::from_secs(120), || async {
-        let left = world.cluster.kubectl(&["get", "vm,vmi,virtualserver", "-n", &namespace, "-o", "name"]).await;
-        let left = left.map_err(|e| e.to_string())?;
-        let mine: Vec<_> = left.lines().filter(|l| l.ends_with(&format!("/{name}"))).collect();
-        if mine.is_empty() { Ok(()) } else { Err(format!("{mine:?}")) }
-    })
+    servers::eventually(
+        "the server and its machine are gone",
+        Duration::from_secs(120),
+        || async {
+            let left = world
+                .cluster
+                .kubectl(&["get", "vm,vmi,virtualserver", "-n", &namespace, "-o", "name"])
+                .await;
+            let left = left.map_err(|e| e.to_string())?;
+            let mine: Vec<_> = left
+                .lines()
+                .filter(|l| l.ends_with(&format!("/{name}")))
+                .collect();
+            if mine.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{mine:?}"))
+            }
+        },
+    )
     .await
     .unwrap();
-    assert_eq!(volume(world.cluster.clone()).await.unwrap(), before, "the disk is still the same volume");
-    let pairs = world.cluster.kubectl(&["get", "replicationsources", "-n", &namespace, "-o", "name"]).await.unwrap();
-    assert!(!pairs.contains(&format!("/{name}-")), "no copy is kept going of a server that is gone: {pairs}");
+    assert_eq!(
+        volume(world.cluster.clone()).await.unwrap(),
+        before,
+        "the disk is still the same volume"
+    );
+    let pairs = world
+        .cluster
+        .kubectl(&["get", "replicationsources", "-n", &namespace, "-o", "name"])
+        .await
+        .unwrap();
+    assert!(
+        !pairs.contains(&format!("/{name}-")),
+        "no copy is kept going of a server that is gone: {pairs}"
+    );
 }

@@ -23,7 +23,14 @@ fn sizes() -> Option<Vec<(i64, i64)>> {
         Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
     };
     // Every sixteenth task, so that the sample has the whole trace's mix and not its first day's.
-    Some(text.lines().skip(1).step_by(16).filter_map(size).take(SERVERS).collect())
+    Some(
+        text.lines()
+            .skip(1)
+            .step_by(16)
+            .filter_map(size)
+            .take(SERVERS)
+            .collect(),
+    )
 }
 
 #[test]

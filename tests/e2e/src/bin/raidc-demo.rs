@@ -28,7 +28,9 @@ enum Action {
 
 fn phase(text: &str) -> Result<(String, Duration), String> {
     let (name, seconds) = text.split_once('=').ok_or("write name=seconds")?;
-    let seconds: u64 = seconds.parse().map_err(|_| format!("{seconds} is no number of seconds"))?;
+    let seconds: u64 = seconds
+        .parse()
+        .map_err(|_| format!("{seconds} is no number of seconds"))?;
     Ok((name.to_owned(), Duration::from_secs(seconds)))
 }
 

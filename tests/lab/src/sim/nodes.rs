@@ -80,8 +80,11 @@ impl Keeper for Nodes {
                 .await?;
             return Ok(Next::OnChange);
         };
-        // Only what kubelet and virt-handler set when they start: an administrator's labels are left alone.
-        let labels = registration(&key.name, host, now)["metadata"]["labels"].clone();
+        // Only what kubelet and virt-handler keep setting: where the host stands is the administrator's to say.
+        let mut labels = registration(&key.name, host, now)["metadata"]["labels"].clone();
+        if let Some(labels) = labels.as_object_mut() {
+            labels.retain(|name, _| name != ZONE && name != RACK);
+        }
         self.context
             .merge(Kind::Node, &node, json!({"metadata": {"labels": labels}}))
             .await?;
