@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 /// Longest that one command may take.
-const COMMAND: Duration = Duration::from_secs(300);
+const COMMAND: Duration = Duration::from_mins(5);
 /// Life of a token of the controller's service account: longer than any test or demo.
 const TOKEN_SECONDS: i64 = 30 * 24 * 3600;
 
@@ -83,11 +83,6 @@ impl Cluster {
             Some(yaml),
         )
         .await
-    }
-
-    /// Replaces an object whole, as an administrator mends one that cannot even be patched.
-    pub async fn replace(&self, yaml: &str) -> Result<String, Error> {
-        self.run("kubectl", &["replace", "-f", "-"], Some(yaml)).await
     }
 
     /// Runs Helm and returns what it printed.

@@ -18,6 +18,9 @@ pub const SERVICE_ACCOUNT: &str = "raidc-controller";
 /// The same as the API server's audit log writes it.
 pub const USER: &str = "system:serviceaccount:raidc-system:raidc-controller";
 
+/// Nobody restarts the demo's controller, so its lease outlives any pause of a busy machine.
+const DETACHED_LEASE_SECONDS: u32 = 60;
+
 /// A running controller; dropping it kills it without warning, as a crash would.
 pub struct Controller {
     child: Child,
@@ -28,11 +31,16 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Starts one replica. `identity` tells replicas apart in the lease.
-    pub fn start(cluster: &Cluster, kubeconfig: &Path, identity: &str) -> Result<Self, Error> {
+    /// Starts one replica. `identity` tells replicas apart in the lease, which another may take over after `lease_seconds`.
+    pub fn start(
+        cluster: &Cluster,
+        kubeconfig: &Path,
+        identity: &str,
+        lease_seconds: u32,
+    ) -> Result<Self, Error> {
         let listen = format!("127.0.0.1:{}", free_port()?);
         let log = cluster.dir().join(format!("controller-{identity}.log"));
-        let child = command(kubeconfig, identity, &listen, &log)?
+        let child = command(kubeconfig, identity, &listen, &log, lease_seconds)?
             .spawn()
             .map_err(Error::file(&log))?;
         Ok(Self { child, log, listen })
@@ -46,7 +54,7 @@ impl Controller {
     ) -> Result<(u32, String), Error> {
         let listen = format!("127.0.0.1:{}", free_port()?);
         let log = cluster.dir().join(format!("controller-{identity}.log"));
-        let child = command(kubeconfig, identity, &listen, &log)?
+        let child = command(kubeconfig, identity, &listen, &log, DETACHED_LEASE_SECONDS)?
             .process_group(0)
             .spawn()
             .map_err(Error::file(&log))?;
@@ -82,7 +90,13 @@ impl Drop for Controller {
     }
 }
 
-fn command(kubeconfig: &Path, identity: &str, listen: &str, log: &Path) -> Result<Command, Error> {
+fn command(
+    kubeconfig: &Path,
+    identity: &str,
+    listen: &str,
+    log: &Path,
+    lease_seconds: u32,
+) -> Result<Command, Error> {
     let program = program("raidc-controller")?;
     let out: File = OpenOptions::new()
         .create(true)

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(300);
 /// How long a namespace or a kind may take to appear after what it depends on was applied.
-const APPEARS: Duration = Duration::from_secs(60);
+const APPEARS: Duration = Duration::from_mins(1);
 
 /// Every server of the cluster, sorted by namespace and name.
 pub async fn all(cluster: &Cluster) -> Result<Vec<VirtualServer>, Error> {

@@ -1,7 +1,6 @@
 //! The demo's last page, for a person. Prints to standard output.
 
 use crate::cluster::Cluster;
-use crate::error::Error;
 use crate::recount::View;
 use comfy_table::CellAlignment;
 use comfy_table::Table;
@@ -12,7 +11,7 @@ use raidc_crds::condition;
 use raidc_crds::virtual_server::CopyState;
 
 /// Prints what there is: sites, copies, racks, what waits.
-pub(crate) fn print(view: &View) -> Result<(), Error> {
+pub(crate) fn print(view: &View) {
     println!("\nVirtual servers per site");
     println!("{}", sites(view));
     println!(
@@ -22,7 +21,6 @@ pub(crate) fn print(view: &View) -> Result<(), Error> {
     println!("\nRacks, in watts (capacity: what is left after the strongest feed is lost, derated)");
     println!("{}", racks(view));
     waiting(view);
-    Ok(())
 }
 
 fn table(header: &[&str], numbers_from: usize) -> Table {

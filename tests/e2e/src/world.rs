@@ -20,6 +20,8 @@ pub struct World {
     pub cluster: Cluster,
     /// The lab under it, for faults and the audit log.
     pub lab: Lab,
+    /// Seconds after which another replica may take over from one that was killed.
+    pub lease_seconds: u32,
     controller_kubeconfig: PathBuf,
 }
 
@@ -41,6 +43,7 @@ impl World {
             controllers: Vec::new(),
             cluster,
             lab,
+            lease_seconds: 15,
             controller_kubeconfig,
         })
     }
@@ -51,6 +54,7 @@ impl World {
             &self.cluster,
             &self.controller_kubeconfig,
             identity,
+            self.lease_seconds,
         )?);
         Ok(())
     }

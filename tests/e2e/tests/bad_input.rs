@@ -1,6 +1,8 @@
 //! Bad input: each broken object gets a condition that says what, why and what to do; nothing else is disturbed; mended, it
 //! recovers by itself. One lab for all tests of this file; each has names of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Api;
 use kube::Client;
@@ -19,7 +21,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// The lab that all tests of this file share, and the runtime that its clients live on.
 fn shared() -> &'static (Runtime, World) {
@@ -378,13 +380,12 @@ fn node_without_a_rack_label_is_never_used_and_its_site_says_so() {
             let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
             named
                 .iter()
-                .find(|n| n.name == "talsi-r2-h4")
+                .find(|n| n.name == "talsi-r2-h4" && n.reason == "NoRackLabel")
                 .cloned()
                 .ok_or_else(|| format!("{named:?}"))
         })
         .await
         .unwrap();
-        assert_eq!(named.reason, "NoRackLabel");
         tells(&named.message, &["raidc.dev/rack"]);
         cluster
             .kubectl(&[
@@ -413,7 +414,7 @@ fn node_without_a_rack_label_is_never_used_and_its_site_says_so() {
 #[test]
 fn object_older_than_the_schema_never_stops_the_others() {
     run(|cluster| async {
-        // An older schema let anything through: written while the schema is open, kept when it closes again.
+        // An older schema knew no image: written while the schema is open, kept when it closes again.
         let crd = "virtualservers.raidc.dev";
         let saved = cluster.kubectl(&["get", "crd", crd, "-o", "json"]).await.unwrap();
         let open = r#"[{"op":"replace","path":"/spec/versions/0/schema/openAPIV3Schema","value":{"type":"object","x-kubernetes-preserve-unknown-fields":true,
@@ -422,7 +423,7 @@ fn object_older_than_the_schema_never_stops_the_others() {
             .kubectl(&["patch", "crd", crd, "--type=json", "-p", open])
             .await
             .unwrap();
-        apply(cluster, &server("ancient", "size: s-2, image: [7], disks: none")).await;
+        apply(cluster, &server("ancient", "size: s-2")).await;
         let before: serde_json::Value = serde_json::from_str(&saved).unwrap();
         let schema = &before["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
         let close = serde_json::json!([{"op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": schema}]);
@@ -451,10 +452,11 @@ fn object_older_than_the_schema_never_stops_the_others() {
         })
         .await
         .unwrap();
-        cluster
-            .replace(&server("ancient", "size: s-2, image: debian-13, policy: bronze"))
-            .await
-            .unwrap();
+        apply(
+            cluster,
+            &server("ancient", "size: s-2, image: debian-13, policy: bronze"),
+        )
+        .await;
         becomes_ready(cluster, "ancient").await;
         let named = Api::<VirtualServer>::namespaced(cluster.client(), "kuldiga")
             .get("modern")
