@@ -47,7 +47,7 @@ fn real_sizes_leave_no_server_unexplained() {
         let mut yaml = String::from(
             "{apiVersion: v1, kind: Namespace, metadata: {name: raidc-images}}\n---\n\
              {apiVersion: raidc.dev/v1alpha1, kind: ReplicationPolicy, metadata: {name: silver}, spec: {copies: 2, mode: Async, rpo: 12h}}\n---\n\
-             {apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: debian-13, namespace: raidc-images, annotations: {cdi.kubevirt.io/storage.bind.immediate.requested: 'true'}}, spec: {storageClassName: site-1-block, accessModes: [ReadWriteOnce], volumeMode: Block, resources: {requests: {storage: 2Gi}}}}\n---\n\
+             {apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: debian-13, namespace: raidc-images, annotations: {cdi.kubevirt.io/storage.bind.immediate.requested: 'true'}}, spec: {storageClassName: fast-site-1, accessModes: [ReadWriteOnce], volumeMode: Block, resources: {requests: {storage: 2Gi}}}}\n---\n\
              {apiVersion: cdi.kubevirt.io/v1beta1, kind: DataSource, metadata: {name: debian-13, namespace: raidc-images}, spec: {source: {pvc: {name: debian-13, namespace: raidc-images}}}}\n",
         );
         for site in &fleet.sites {
