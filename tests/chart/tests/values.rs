@@ -73,7 +73,7 @@ fn no_key_is_missing_from_the_schema_or_from_the_values() {
 #[test]
 fn a_value_that_cannot_work_is_never_installed() {
     for (set, says) in [
-        ("replicas=0", "replicas"),
+        ("replicas=-1", "replicas"),
         ("replicas=two", "replicas"),
         ("leaseSeconds=1", "leaseSeconds"),
         ("image.digest=sha256:abc", "digest"),
