@@ -2,7 +2,7 @@
 //!
 //! Residents go on hosts that are on, where the shape of what is free matches the shape of what is asked. Reserves go
 //! where something is reserved already for another scenario (it costs nothing), else on sleeping hosts, the least
-//! efficient first, so that they can stay asleep. The ideas and their effect: docs/adr/0004-planner-method.md.
+//! efficient first, so that they can stay asleep. The ideas and their effect: docs/adr/0005-planner-method.md.
 
 use crate::state::Books;
 use crate::world::{Amount, DIMS, World};
