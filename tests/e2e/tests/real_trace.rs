@@ -1,4 +1,5 @@
-//! Five hundred servers with the sizes of a real cluster trace: all placed, or waiting with a true reason.
+//! Five hundred servers with the sizes of a real cluster trace, asked for by one municipality and four neighbours: none is left
+//! out without a true reason.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -99,7 +100,8 @@ fn real_sizes_leave_no_server_unexplained() {
         .unwrap();
         let placed = servers.iter().filter(|s| servers::holds_now(s, PLACED)).count();
         println!("{placed} of {} placed", servers.len());
-        // "True reason": the checker refuses a plan that lets a server wait although it fits.
+        // The fleet has several times the room that the sample needs: whoever waits here waits for no true reason.
+        assert_eq!(placed, servers.len());
         certificate::verify(&world.cluster).await.unwrap();
     });
 }
