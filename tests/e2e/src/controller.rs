@@ -113,6 +113,8 @@ fn command(
             identity,
             "--listen",
             listen,
+            "--lease-seconds",
+            &lease_seconds.to_string(),
         ])
         .env("KUBECONFIG", kubeconfig)
         .env_remove("RUST_BACKTRACE")

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use kube_quantity::ParsedQuantity;
-use raidc_crds::quantity::MIB;
+use raidc_crds::quantity::{self, MIB};
 
 /// Rounding: what is offered is rounded down, what is asked for is rounded up, so that nothing is promised twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,24 +16,27 @@ pub(crate) enum Round {
 
 /// Thousandths of a core; `None` when the text is no amount or does not fit.
 pub(crate) fn milli(quantity: &Quantity, round: Round) -> Option<i64> {
-    // The exact way first: whole thousandths are how Kubernetes writes cores.
-    if let Some(text) = quantity.0.strip_suffix('m')
-        && let Ok(milli) = text.parse::<i64>()
-    {
-        return Some(milli);
-    }
-    let cores = ParsedQuantity::try_from(quantity).ok()?.to_bytes_f64()?;
-    whole(cores * 1000.0, round)
+    i64::try_from(thousandths(&quantity.0, round)?).ok()
 }
 
 /// MiB; `None` when the text is no amount or does not fit.
 pub(crate) fn mib(quantity: &Quantity, round: Round) -> Option<i64> {
-    let bytes = ParsedQuantity::try_from(quantity).ok()?.to_bytes_i128()?;
-    let bytes = i64::try_from(bytes).ok()?;
-    Some(match round {
-        Round::Down => bytes.div_euclid(MIB),
-        Round::Up => bytes.div_euclid(MIB) + i64::from(bytes.rem_euclid(MIB) != 0),
-    })
+    let thousandths = thousandths(&quantity.0, round)?;
+    let unit = 1000 * i128::from(MIB);
+    let mib = match round {
+        Round::Down => thousandths.div_euclid(unit),
+        Round::Up => thousandths.div_euclid(unit) + i128::from(thousandths.rem_euclid(unit) != 0),
+    };
+    i64::try_from(mib).ok()
+}
+
+/// Thousandths of whatever the amount counts. The kinds' own reader rounds up; what is below is the negative of that.
+fn thousandths(text: &str, round: Round) -> Option<i128> {
+    match (round, text.strip_prefix('-')) {
+        (Round::Up, _) => quantity::milli(text),
+        (Round::Down, None) => quantity::milli(&format!("-{text}")).map(|negative| -negative),
+        (Round::Down, Some(positive)) => quantity::milli(positive).map(|positive| -positive),
+    }
 }
 
 /// The named amount of a resource list, or 0 when it is not there or cannot be read.
@@ -47,19 +49,6 @@ pub(crate) fn of(
     list.and_then(|list| list.get(name))
         .and_then(|quantity| read(quantity, round))
         .unwrap_or(0)
-}
-
-fn whole(value: f64, round: Round) -> Option<i64> {
-    let value = match round {
-        Round::Down => (value + 1e-6).floor(),
-        Round::Up => (value - 1e-6).ceil(),
-    };
-    // Beyond 2^53 an f64 no longer counts in ones.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "whole and within the range that was just checked"
-    )]
-    (value.abs() < 9.0e15).then_some(value as i64)
 }
 
 /// MiB that KubeVirt keeps for itself beside the guest's memory, rounded up.
@@ -91,6 +80,8 @@ mod tests {
         assert_eq!(milli(&q("4"), Round::Down), Some(4000));
         assert_eq!(milli(&q("0.1"), Round::Up), Some(100));
         assert_eq!(milli(&q("1k"), Round::Down), Some(1_000_000));
+        assert_eq!(milli(&q("1500u"), Round::Down), Some(1));
+        assert_eq!(milli(&q("1500u"), Round::Up), Some(2));
         assert_eq!(milli(&q("nonsense"), Round::Down), None);
     }
 
@@ -100,6 +91,8 @@ mod tests {
         assert_eq!(mib(&q("1000k"), Round::Down), Some(0));
         assert_eq!(mib(&q("1000k"), Round::Up), Some(1));
         assert_eq!(mib(&q("-1Gi"), Round::Down), Some(-1024));
+        assert_eq!(mib(&q("1.5Gi"), Round::Up), Some(1536));
+        assert_eq!(mib(&q("Gi"), Round::Up), None);
         assert_eq!(mib(&q(""), Round::Up), None);
     }
 

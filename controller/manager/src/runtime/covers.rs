@@ -34,12 +34,8 @@ fn covers_at(key: &str, live: &Value, wanted: &Value) -> bool {
 }
 
 fn same_amount(a: &str, b: &str) -> bool {
-    let bytes = |text: &str| {
-        kube_quantity::ParsedQuantity::try_from(text)
-            .ok()
-            .and_then(|parsed| parsed.to_bytes_i128())
-    };
-    match (bytes(a), bytes(b)) {
+    let amount = raidc_crds::quantity::milli;
+    match (amount(a), amount(b)) {
         (Some(a), Some(b)) => a == b,
         _ => false,
     }
