@@ -72,7 +72,7 @@ where
     Ok(items)
 }
 
-/// Shared risks of a place: its site's and its rack's.
+/// Shared risks of a site. Risks of single racks are the independent checker's to find, see `certificate`.
 #[must_use]
 pub fn risks(view: &View, site: &str) -> Vec<String> {
     view.sites
