@@ -111,9 +111,11 @@ impl Books {
     /// The zone of a placed server's primary.
     pub(crate) fn primary_zone(&self, world: &World<'_>, server: usize) -> Option<usize> {
         let slot = &self.slots[server];
-        slot.primary
-            .map(|host| world.hosts[host].zone)
-            .or_else(|| slot.held_at.map(|site| world.sites[site].zone))
+        slot.primary.map(|host| world.hosts[host].zone).or_else(|| {
+            let site = slot.held_at?;
+            let was = world.servers[server].was.as_ref();
+            Some(was.map_or(world.sites[site].zone, |was| was.zone))
+        })
     }
 
     /// The site of a placed server's primary.

@@ -11,8 +11,8 @@ use crate::scenario::Scenario;
 pub(crate) struct Scenarios {
     /// Sorted.
     pub(crate) all: Vec<Scenario>,
-    /// By rack: the scenarios that take it, ascending. Those of its site are among them.
-    by_rack: BTreeMap<RackName, Vec<usize>>,
+    /// By rack: its site, and the scenarios that take it, ascending. Those of its site are among them.
+    by_rack: BTreeMap<RackName, (SiteName, Vec<usize>)>,
     /// By site: those that take the whole site, ascending.
     by_site: BTreeMap<SiteName, Vec<usize>>,
 }
@@ -95,14 +95,14 @@ impl Scenarios {
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect();
-        let mut by_rack: BTreeMap<RackName, Vec<usize>> = BTreeMap::new();
+        let mut by_rack: BTreeMap<RackName, (SiteName, Vec<usize>)> = BTreeMap::new();
         let mut by_site: BTreeMap<SiteName, Vec<usize>> = BTreeMap::new();
         for (index, scenario) in all.iter().enumerate() {
             for &site in sites.get(scenario).into_iter().flatten() {
                 by_site.entry(site.clone()).or_default().push(index);
             }
             for &rack in racks.get(scenario).into_iter().flatten() {
-                by_rack.entry(rack.clone()).or_default().push(index);
+                by_rack.entry(rack.clone()).or_default().1.push(index);
             }
         }
         for (name, rack) in fleet
@@ -110,7 +110,8 @@ impl Scenarios {
             .iter()
             .filter(|(_, rack)| fleet.sites.contains_key(&rack.site))
         {
-            let taken = by_rack.entry(name.clone()).or_default();
+            let (site, taken) = by_rack.entry(name.clone()).or_default();
+            site.clone_from(&rack.site);
             taken.extend(by_site.get(&rack.site).into_iter().flatten());
             taken.sort_unstable();
             taken.dedup();
@@ -122,10 +123,13 @@ impl Scenarios {
         }
     }
 
-    /// The scenarios that take what is at this place. A rack that is not known falls with its site.
+    /// The scenarios that take what is at this place. A rack that is not known, or stands at another site than the
+    /// place says, falls with the site.
     pub(crate) fn taking(&self, spot: &Spot) -> &[usize] {
         self.by_rack
             .get(&spot.rack)
+            .filter(|(site, _)| *site == spot.site)
+            .map(|(_, taking)| taking)
             .or_else(|| self.by_site.get(&spot.site))
             .map_or(&[], Vec::as_slice)
     }
@@ -134,7 +138,7 @@ impl Scenarios {
     pub(crate) fn takes_rack(&self, scenario: usize, rack: &RackName) -> bool {
         self.by_rack
             .get(rack)
-            .is_some_and(|taking| taking.binary_search(&scenario).is_ok())
+            .is_some_and(|(_, taking)| taking.binary_search(&scenario).is_ok())
     }
 }
 

@@ -36,10 +36,11 @@ fn certificate(model: &Model<'_>, faults: &mut Vec<Fault>) -> Vec<i128> {
         let mut woken = std::collections::BTreeSet::new();
         for server in &model.servers {
             let spot = &server.plan.placement;
-            let rack = server
-                .host
-                .map(|host| model.hosts[host].rack)
-                .or_else(|| model.rack(&spot.rack));
+            let rack = server.host.map(|host| model.hosts[host].rack).or_else(|| {
+                model
+                    .rack(&spot.rack)
+                    .filter(|&rack| model.racks[rack].spec.site == spot.site)
+            });
             let hit = rack.map_or(lost.sites.contains(&spot.site), |rack| lost.racks.contains(&rack));
             if !hit {
                 continue;

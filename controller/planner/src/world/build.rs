@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::zones::Zones;
-use super::{DenseHost, DenseRack, DenseServer, DenseSite, Group, Was, World, power};
+use super::{DenseHost, DenseRack, DenseServer, DenseSite, Group, Was, World, Zone, power};
 use crate::fleet::{Fleet, Host, HostUse, Rack, Server, Site, State};
 use crate::ids::{HostName, SiteName, TenantName};
 use crate::plan::Problem;
@@ -46,8 +46,8 @@ pub(crate) fn build(fleet: &Fleet) -> World<'_> {
             dense_site(name, fleet.sites.get(name), zone, &mut notes)
         })
         .collect();
-    let racks = dense_racks(fleet, &names, &sites, &mut notes);
-    let hosts = dense_hosts(fleet, &names, &racks, &mut sites, &mut zones, &mut notes);
+    let racks = dense_racks(fleet, &names, &sites, &mut zones, &mut notes);
+    let hosts = dense_hosts(fleet, &names, &racks, &mut sites, &mut zones.list, &mut notes);
     for (name, site) in names.iter().zip(&mut sites) {
         let percent = fleet
             .sites
@@ -136,7 +136,13 @@ fn dense_site(name: &SiteName, site: Option<&Site>, zone: usize, notes: &mut Not
     }
 }
 
-fn dense_racks(fleet: &Fleet, names: &[SiteName], sites: &[DenseSite], notes: &mut Notes) -> Vec<DenseRack> {
+fn dense_racks(
+    fleet: &Fleet,
+    names: &[SiteName],
+    sites: &[DenseSite],
+    zones: &mut Zones<'_>,
+    notes: &mut Notes,
+) -> Vec<DenseRack> {
     let mut racks = Vec::new();
     for (name, rack) in &fleet.racks {
         let what = || format!("rack/{name}");
@@ -180,6 +186,7 @@ fn dense_racks(fleet: &Fleet, names: &[SiteName], sites: &[DenseSite], notes: &m
         racks.push(DenseRack {
             name: name.clone(),
             site,
+            zone: zones.zone(fleet, site, &rack.site, Some(name)),
             capacity_mw: if sound { power::capacity_mw(rack) } else { 0 },
             other_mw: rack.other_watts.clamp(0, MAX_WATTS) * 1000,
             open: rack.state == State::Active && sites[site].open,
@@ -193,7 +200,7 @@ fn dense_hosts(
     names: &[SiteName],
     racks: &[DenseRack],
     sites: &mut [DenseSite],
-    zones: &mut Zones<'_>,
+    zones: &mut [Zone],
     notes: &mut Notes,
 ) -> Vec<DenseHost> {
     let mut hosts = Vec::new();
@@ -223,9 +230,14 @@ fn dense_hosts(
             notes.add(what(), format!("{message}: it is not used"));
             continue;
         }
-        let dense = dense_host(name, host, (site, &sites[site]), (rack, rack_spec), site_spec);
-        let zone = zones.zone(fleet, site, &names[site], Some(&host.rack));
-        let dense = DenseHost { zone, ..dense };
+        let dense = dense_host(
+            name,
+            host,
+            (site, &sites[site]),
+            (rack, &racks[rack], rack_spec),
+            site_spec,
+        );
+        let zone = dense.zone;
         let overcommit = site_spec.cpu_overcommit_percent.clamp(1, MAX_OVERCOMMIT);
         if !dense.held && !dense.draining {
             let site = &mut sites[site];
@@ -239,7 +251,7 @@ fn dense_hosts(
         if !sites[site].zones.contains(&zone) {
             sites[site].zones.push(zone);
         }
-        zones.list[zone].hosts.push(hosts.len());
+        zones[zone].hosts.push(hosts.len());
         hosts.push(dense);
     }
     hosts
@@ -271,7 +283,7 @@ fn dense_host(
     name: &HostName,
     host: &Host,
     (site, dense_site): (usize, &DenseSite),
-    (rack, rack_spec): (usize, &Rack),
+    (rack, dense_rack, rack_spec): (usize, &DenseRack, &Rack),
     site_spec: &Site,
 ) -> DenseHost {
     let overcommit = site_spec.cpu_overcommit_percent.clamp(1, MAX_OVERCOMMIT);
@@ -293,7 +305,7 @@ fn dense_host(
         name: name.clone(),
         site,
         rack,
-        zone: 0,
+        zone: dense_rack.zone,
         capacity: [
             free_cpu * overcommit / 100,
             (host.memory_mib - host.taken_memory_mib).max(0),
@@ -381,8 +393,12 @@ fn was(world: &World<'_>, server: &Server) -> Option<Was> {
     copies.retain(|&copy| copy != at);
     copies.sort_unstable();
     copies.dedup();
+    let rack = world
+        .rack(&current.rack)
+        .filter(|&rack| world.racks[rack].site == at);
     Some(Was {
         site: at,
+        zone: rack.map_or(world.sites[at].zone, |rack| world.racks[rack].zone),
         host,
         host_set_aside: host.is_none()
             && current

@@ -65,6 +65,8 @@ pub(crate) struct DenseSite {
 pub(crate) struct DenseRack {
     pub(crate) name: RackName,
     pub(crate) site: usize,
+    /// The zone of what stands in it.
+    pub(crate) zone: usize,
     /// On the surviving feed, derated, in milliwatts.
     pub(crate) capacity_mw: i64,
     /// Draw that is neither ours nor colocation, in milliwatts.
@@ -157,6 +159,8 @@ pub(crate) struct DenseServer {
 #[derive(Debug, Clone)]
 pub(crate) struct Was {
     pub(crate) site: usize,
+    /// The zone of the recorded rack where that is known and stands at the site; else the site's.
+    pub(crate) zone: usize,
     /// Known only when the host is in the fleet and usable as a place in the books.
     pub(crate) host: Option<usize>,
     /// The recorded host is in the fleet but was set aside (its rack is unknown): hold.
