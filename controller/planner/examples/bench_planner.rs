@@ -58,7 +58,7 @@ const SIZES: [(i64, i64, u64); 14] = [
 ];
 
 fn sites(fleet: &mut Fleet, number: usize) -> Vec<SiteName> {
-    let names: Vec<SiteName> = (0..number).map(|at| SiteName(format!("site-{at}"))).collect();
+    let names: Vec<SiteName> = (0..number).map(|at| SiteName::from(format!("site-{at}"))).collect();
     for name in &names {
         fleet.sites.insert(name.clone(), Site::default());
     }
@@ -68,7 +68,7 @@ fn sites(fleet: &mut Fleet, number: usize) -> Vec<SiteName> {
 /// Puts hosts into racks of 24 at their site; the power of a rack is that of its hosts, and a little less than twice.
 fn rack_up(fleet: &mut Fleet, site: &SiteName, hosts: &[(String, Host)]) {
     for (at, chunk) in hosts.chunks(24).enumerate() {
-        let rack = RackName(format!("{site}-r{at:03}"));
+        let rack = RackName::from(format!("{site}-r{at:03}"));
         let full: i64 = chunk.iter().map(|(_, host)| host.max_watts).sum();
         let feed = |name: &str| Feed {
             name: name.to_owned(),
@@ -85,7 +85,7 @@ fn rack_up(fleet: &mut Fleet, site: &SiteName, hosts: &[(String, Host)]) {
         );
         for (name, host) in chunk {
             fleet.hosts.insert(
-                HostName(name.clone()),
+                HostName::from(name.clone()),
                 Host {
                     site: site.clone(),
                     rack: rack.clone(),

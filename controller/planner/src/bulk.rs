@@ -217,7 +217,7 @@ fn group(world: &World<'_>, servers: impl Iterator<Item = usize>) -> Sizes {
             .push(server);
     }
     for servers in sizes.values_mut() {
-        servers.sort_by(|&a, &b| world.servers[b].turn().cmp(&world.servers[a].turn()));
+        servers.sort_by(|&a, &b| world.turn(b).cmp(&world.turn(a)));
     }
     sizes
 }

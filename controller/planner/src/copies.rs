@@ -134,6 +134,14 @@ pub(crate) fn partial(
     chosen
 }
 
+/// Whether a primary in `zone` is as far from the copies at these sites as its policy asks.
+pub(crate) fn clear_of(world: &World<'_>, server: usize, zone: usize, copies: &[usize]) -> bool {
+    let spread = world.servers[server].spread;
+    copies
+        .iter()
+        .all(|&site| world.apart_enough(spread, zone, world.sites[site].zone))
+}
+
 /// Most steps of one search: beyond it the choice counts as impossible. 16 sites with 4 copies need fewer.
 const EFFORT: u32 = 4096;
 

@@ -214,7 +214,7 @@ pub struct Quota {
 }
 
 /// How far apart the copies of a server must be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Spread {
     /// At different sites. A shared risk may then take all copies: the policy accepts that.
     Site,

@@ -1,16 +1,18 @@
 //! Names and identities: newtypes, so that a rack can never be passed where a site is meant. No I/O.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Makes a `String` newtype for one kind of name.
+/// Makes a newtype of shared text for one kind of name: a plan repeats each name many times, and cloning shared text
+/// copies no bytes.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(pub String);
+        #[serde(from = "String", into = "String")]
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The name as text.
@@ -21,19 +23,25 @@ macro_rules! name {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.pad(&self.0)
             }
         }
 
         impl From<&str> for $name {
             fn from(text: &str) -> Self {
-                Self(text.to_owned())
+                Self(text.into())
             }
         }
 
         impl From<String> for $name {
             fn from(text: String) -> Self {
-                Self(text)
+                Self(text.into())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.as_str().to_owned()
             }
         }
     };
@@ -68,14 +76,14 @@ macro_rules! namespaced {
         #[serde(from = "String", into = "String")]
         pub struct $name {
             /// Namespace of the object.
-            pub namespace: String,
+            pub namespace: Arc<str>,
             /// Name of the object in its namespace.
-            pub name: String,
+            pub name: Arc<str>,
         }
 
         impl $name {
             /// An identity from its two parts.
-            pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+            pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
                 Self { namespace: namespace.into(), name: name.into() }
             }
         }

@@ -134,7 +134,7 @@ fn drop_unfit_reserves(engine: &mut Engine<'_, '_>, host: usize) {
                 .is_some_and(|at| world.hosts[at].rack == rack)
         })
         .collect();
-    there.sort_by(|&a, &b| world.servers[a].turn().cmp(&world.servers[b].turn()));
+    there.sort_by(|&a, &b| world.turn(a).cmp(&world.turn(b)));
     let places: Vec<(usize, Option<usize>)> =
         there.iter().map(|&v| (v, engine.books.slots[v].backup)).collect();
     for &(v, _) in &places {
@@ -183,8 +183,11 @@ fn stay_near(engine: &mut Engine<'_, '_>, server: usize, before: &Slot, own_site
         .primary
         .map(|host| world.hosts[host].site)
         .filter(|_| own_site)?;
+    // Another rack of the site may share a risk with a copy that the old one did not share.
+    let clear = |zone: &usize| copies::clear_of(world, server, *zone, &before.copies);
     let zones = world.sites[site].zones.iter();
     let (_, host) = zones
+        .filter(|zone| clear(zone))
         .filter_map(|&zone| place::best_primary(world, &engine.books, server, zone))
         .min()?;
     engine.books.add_primary(world, server, host);
@@ -199,7 +202,7 @@ fn stay_near(engine: &mut Engine<'_, '_>, server: usize, before: &Slot, own_site
 /// Servers in turn order, reversed: the least important moves first.
 fn last_first(engine: &Engine<'_, '_>, mut servers: Vec<usize>) -> Vec<usize> {
     let world = engine.world;
-    servers.sort_by(|&a, &b| world.servers[b].turn().cmp(&world.servers[a].turn()));
+    servers.sort_by(|&a, &b| world.turn(b).cmp(&world.turn(a)));
     servers
 }
 

@@ -9,8 +9,8 @@ use raidc_planner::{
 fn fleet(servers: i64) -> Fleet {
     let mut fleet = Fleet::default();
     for site in 0..4 {
-        let name = SiteName(format!("s{site}"));
-        let rack = RackName(format!("s{site}-r"));
+        let name = SiteName::from(format!("s{site}"));
+        let rack = RackName::from(format!("s{site}-r"));
         fleet.sites.insert(name.clone(), Site::default());
         let feed = |at: &str| Feed {
             name: at.to_owned(),
@@ -33,7 +33,7 @@ fn fleet(servers: i64) -> Fleet {
                 max_watts: 400,
                 ..Host::default()
             };
-            fleet.hosts.insert(HostName(format!("s{site}-h{at}")), host);
+            fleet.hosts.insert(HostName::from(format!("s{site}-h{at}")), host);
         }
     }
     fleet

@@ -1,12 +1,12 @@
 //! From the fleet to its dense form: bounds are checked here, so that nothing later can overflow or be missing.
 //! What cannot be used is set aside and named in `problems`. No I/O.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::zones::Zones;
-use super::{DenseHost, DenseRack, DenseServer, DenseSite, Group, Was, World, Zone, power};
+use super::{Class, DenseHost, DenseRack, DenseServer, DenseSite, Group, Was, World, Zone, power};
 use crate::fleet::{Fleet, Host, HostUse, Rack, Server, Site, State};
-use crate::ids::{HostName, SiteName, TenantName};
+use crate::ids::{HostName, ServerId, SiteName, TenantName};
 use crate::plan::Problem;
 use crate::reason::WaitingOn;
 
@@ -65,6 +65,7 @@ pub(crate) fn build(fleet: &Fleet) -> World<'_> {
         zones: zones.list,
         scenarios: zones.scenarios,
         servers: Vec::new(),
+        classes: Vec::new(),
         tenants: fleet.tenants.keys().cloned().collect(),
         groups: Vec::new(),
         problems: Vec::new(),
@@ -321,81 +322,122 @@ fn dense_host(
     }
 }
 
-fn dense_servers(world: &mut World<'_>) {
-    let fleet = world.fleet;
-    let mut groups: BTreeMap<(&TenantName, &str), Vec<usize>> = BTreeMap::new();
+/// Indices by name, for the many lookups of one build. Only ever looked up, never walked: its order is of no account.
+struct Names<'f> {
+    racks: HashMap<&'f str, usize>,
+    hosts: HashMap<&'f str, usize>,
+}
+
+fn dense_servers<'f>(world: &mut World<'f>) {
+    let fleet: &'f Fleet = world.fleet;
+    let mut names = Names {
+        racks: HashMap::with_capacity(world.racks.len()),
+        hosts: HashMap::with_capacity(world.hosts.len()),
+    };
+    let known = fleet.hosts.keys().filter_map(|name| {
+        let index = world.host(name)?;
+        Some((name.as_str(), index))
+    });
+    names.hosts.extend(known);
+    let known = fleet.racks.keys().filter_map(|name| {
+        let index = world.rack(name)?;
+        Some((name.as_str(), index))
+    });
+    names.racks.extend(known);
+    let mut groups: HashMap<(&TenantName, &str), usize> = HashMap::new();
+    let mut classes: HashMap<Class, usize> = HashMap::new();
     let mut servers = Vec::with_capacity(fleet.servers.len());
     for (index, (id, server)) in fleet.servers.iter().enumerate() {
-        if let Some(apart) = &server.apart {
-            groups
-                .entry((&server.tenant, &apart.group))
-                .or_default()
-                .push(index);
-        }
-        let allowed = server.sites_allowed.as_ref().map(|sites| {
-            sites
-                .iter()
-                .filter_map(|name| world.site(name))
-                .collect::<Vec<_>>()
+        let apart = server.apart.as_ref().map(|apart| {
+            let fresh = world.groups.len();
+            let group = *groups.entry((&server.tenant, &apart.group)).or_insert(fresh);
+            if group == fresh {
+                world.groups.push(Group {
+                    name: apart.group.clone(),
+                    members: Vec::new(),
+                });
+            }
+            world.groups[group].members.push(index);
+            (group, apart.by)
         });
-        let malformed = malformed(server);
-        let amount = |n: i64, most: i64| n.clamp(0, most);
-        servers.push(DenseServer {
-            id: id.clone(),
-            tenant: world.tenants.binary_search(&server.tenant).ok(),
-            tier: server.tier,
-            created_at: server.created_at,
-            demand: [
-                amount(server.cpu_milli, MAX_CPU),
-                amount(server.memory_mib, MAX_MIB) + amount(server.overhead_mib, MAX_MIB),
-            ],
-            guest_mib: amount(server.memory_mib, MAX_MIB),
-            storage: amount(server.storage_mib, MAX_MIB),
-            copies: server.copies.clamp(1, MAX_COPIES),
-            spread: server.spread,
-            warm: server.warm,
-            allowed,
-            apart: None,
-            malformed,
-            was: was(world, server),
-            released: server.released,
-        });
+        let mut dense = dense_server(world, &names, id, server);
+        dense.apart = apart;
+        dense.class = intern(&mut classes, &mut world.classes, class_of(&dense));
+        servers.push(dense);
     }
     world.servers = servers;
-    for ((_, name), members) in groups {
-        for &member in &members {
-            let by = fleet
-                .servers
-                .get(&world.servers[member].id)
-                .and_then(|server| server.apart.as_ref())
-                .map(|apart| apart.by);
-            world.servers[member].apart = by.map(|by| (world.groups.len(), by));
-        }
-        world.groups.push(Group {
-            name: name.to_owned(),
-            members,
-        });
+}
+
+/// The number of a class, old or new.
+fn intern(known: &mut HashMap<Class, usize>, list: &mut Vec<Class>, class: Class) -> usize {
+    if let Some(&at) = known.get(&class) {
+        return at;
+    }
+    list.push(class.clone());
+    known.insert(class, list.len() - 1);
+    list.len() - 1
+}
+
+fn class_of(server: &DenseServer) -> Class {
+    Class {
+        demand: server.demand,
+        copies: server.copies,
+        spread: server.spread,
+        warm: server.warm,
+        stores: server.storage > 0,
+        allowed: server.allowed.clone(),
     }
 }
 
-fn was(world: &World<'_>, server: &Server) -> Option<Was> {
+fn dense_server(world: &World<'_>, names: &Names<'_>, id: &ServerId, server: &Server) -> DenseServer {
+    let allowed = server.sites_allowed.as_ref().map(|sites| {
+        sites
+            .iter()
+            .filter_map(|name| world.site(name))
+            .collect::<Vec<_>>()
+    });
+    let amount = |n: i64, most: i64| n.clamp(0, most);
+    DenseServer {
+        id: id.clone(),
+        tenant: world.tenants.binary_search(&server.tenant).ok(),
+        tier: server.tier,
+        created_at: server.created_at,
+        demand: [
+            amount(server.cpu_milli, MAX_CPU),
+            amount(server.memory_mib, MAX_MIB) + amount(server.overhead_mib, MAX_MIB),
+        ],
+        class: 0,
+        guest_mib: amount(server.memory_mib, MAX_MIB),
+        storage: amount(server.storage_mib, MAX_MIB),
+        copies: server.copies.clamp(1, MAX_COPIES),
+        spread: server.spread,
+        warm: server.warm,
+        allowed,
+        apart: None,
+        malformed: malformed(server),
+        was: was(world, names, server),
+        released: server.released,
+    }
+}
+
+fn was(world: &World<'_>, names: &Names<'_>, server: &Server) -> Option<Was> {
     let current = server.current.as_ref()?;
     let site = world.site(&current.site)?;
-    let host = current.host.as_ref().and_then(|name| world.host(name));
+    let host_of = |name: &HostName| names.hosts.get(name.as_str()).copied();
+    let host = current.host.as_ref().and_then(host_of);
     let mut copies: Vec<usize> = current
         .copy_sites
         .iter()
         .filter_map(|name| world.site(name))
         .collect();
-    let backup = current.backup.as_ref().and_then(|name| world.host(name));
+    let backup = current.backup.as_ref().and_then(host_of);
     let at = host.map_or(site, |host| world.hosts[host].site);
     copies.extend(backup.map(|host| world.hosts[host].site));
     copies.retain(|&copy| copy != at);
     copies.sort_unstable();
     copies.dedup();
-    let rack = world
-        .rack(&current.rack)
-        .filter(|&rack| world.racks[rack].site == at);
+    let rack = names.racks.get(current.rack.as_str()).copied();
+    let rack = rack.filter(|&rack| world.racks[rack].site == at);
     Some(Was {
         site: at,
         zone: rack.map_or(world.sites[at].zone, |rack| world.racks[rack].zone),

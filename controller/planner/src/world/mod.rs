@@ -138,6 +138,8 @@ pub(crate) struct DenseServer {
     pub(crate) tier: i64,
     pub(crate) created_at: i64,
     pub(crate) demand: Amount,
+    /// Index into `World::classes`: servers that ask for the same.
+    pub(crate) class: usize,
     /// Without overhead: what the quota counts.
     pub(crate) guest_mib: i64,
     pub(crate) storage: i64,
@@ -183,10 +185,17 @@ impl DenseServer {
             .is_none_or(|sites| sites.binary_search(&site).is_ok())
     }
 
-    /// The order in which demands are served: tier, then age, then name.
-    pub(crate) fn turn(&self) -> (i64, i64, &ServerId) {
-        (self.tier, self.created_at, &self.id)
-    }
+}
+
+/// What servers of one kind ask for: whatever is true of one of them, groups aside, is true of all.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Class {
+    pub(crate) demand: Amount,
+    pub(crate) copies: i64,
+    pub(crate) spread: Spread,
+    pub(crate) warm: bool,
+    pub(crate) stores: bool,
+    pub(crate) allowed: Option<Vec<usize>>,
 }
 
 /// The members of one anti-affinity group.
@@ -207,12 +216,21 @@ pub(crate) struct World<'f> {
     pub(crate) zones: Vec<Zone>,
     pub(crate) scenarios: Vec<DenseScenario>,
     pub(crate) servers: Vec<DenseServer>,
+    /// In the order of their first server.
+    pub(crate) classes: Vec<Class>,
     pub(crate) tenants: Vec<TenantName>,
     pub(crate) groups: Vec<Group>,
     pub(crate) problems: Vec<Problem>,
 }
 
 impl World<'_> {
+    /// The order in which demands are served: tier, then age, then name. Servers are indexed in the order of their
+    /// names.
+    pub(crate) fn turn(&self, server: usize) -> (i64, i64, usize) {
+        let dense = &self.servers[server];
+        (dense.tier, dense.created_at, server)
+    }
+
     /// Whether some scenario takes both zones down.
     pub(crate) fn zones_share(&self, a: usize, b: usize) -> bool {
         let (a, b) = (&self.zones[a].scenarios, &self.zones[b].scenarios);

@@ -238,7 +238,7 @@ pub(crate) fn new_fleet() -> impl Strategy<Value = Fleet> {
             let (rack, site) = rack.get(&racks).clone();
             fleet
                 .hosts
-                .insert(HostName(format!("h{at:02}")), Host { rack, site, ..spec });
+                .insert(HostName::from(format!("h{at:02}")), Host { rack, site, ..spec });
         }
         for (at, spec) in servers.into_iter().enumerate() {
             fleet

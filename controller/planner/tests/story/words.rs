@@ -161,7 +161,7 @@ pub(crate) fn hosts(fleet: &mut Fleet, number: usize, words: &mut Words<'_>) -> 
     for at in 1..=number {
         fleet
             .hosts
-            .insert(HostName(format!("{rack}-h{}", have + at)), host.clone());
+            .insert(HostName::from(format!("{rack}-h{}", have + at)), host.clone());
     }
     Ok(())
 }
