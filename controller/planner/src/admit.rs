@@ -5,13 +5,11 @@
 //! the host has, so that nobody behind it takes what becomes free. Only the first few are kept for (`claims`): each
 //! keeps some room idle.
 
-use std::collections::BTreeMap;
-
 use crate::bulk;
 use crate::colocate;
 use crate::engine::Engine;
-use crate::ids::{ColocationId, DemandId};
-use crate::place::{self, Wish};
+use crate::ids::ColocationId;
+use crate::place::Wish;
 use crate::quota::{self, Use};
 use crate::reason::{Waiting, WaitingOn};
 use crate::why;
@@ -36,19 +34,14 @@ fn claims(world: &World<'_>) -> usize {
     (world.hosts.iter().filter(|host| host.open).count() / 8).clamp(1, MAX_CLAIMS)
 }
 
-/// Everything that waits, in turn.
+/// Everything that waits, in turn: tier, age, servers before colocations, name.
 fn queue<'f>(engine: &Engine<'_, 'f>) -> Vec<Item<'f>> {
     let world = engine.world;
     let servers = (0..world.servers.len())
         .filter(|&v| world.servers[v].was.is_none() && !engine.books.slots[v].is_placed())
         .map(|v| {
-            let server = &world.servers[v];
-            (
-                server.tier,
-                server.created_at,
-                DemandId::Server(server.id.clone()),
-                Item::Server(v),
-            )
+            let (tier, created_at, name) = world.turn(v);
+            ((tier, created_at, false, name), Item::Server(v))
         });
     let colocations = world
         .fleet
@@ -57,17 +50,12 @@ fn queue<'f>(engine: &Engine<'_, 'f>) -> Vec<Item<'f>> {
         .enumerate()
         .filter(|(c, _)| engine.space.missing(*c))
         .map(|(c, (id, colocation))| {
-            let item = Item::Colocation(c, id);
-            (
-                COLOCATION_TIER,
-                colocation.created_at,
-                DemandId::Colocation(id.clone()),
-                item,
-            )
+            let turn = (COLOCATION_TIER, colocation.created_at, true, c);
+            (turn, Item::Colocation(c, id))
         });
     let mut queue: Vec<_> = servers.chain(colocations).collect();
-    queue.sort_by(|a, b| (a.0, a.1, &a.2).cmp(&(b.0, b.1, &b.2)));
-    queue.into_iter().map(|(_, _, _, item)| item).collect()
+    queue.sort_unstable_by_key(|(turn, _)| *turn);
+    queue.into_iter().map(|(_, item)| item).collect()
 }
 
 /// What is used by everything that has, or had, a place.
@@ -134,7 +122,7 @@ pub(crate) fn admit(engine: &mut Engine<'_, '_>) -> bool {
                 if wanted.malformed.is_some() || used.check(world, wanted.tenant, &amounts).is_err() {
                     continue;
                 }
-                if let Some(slot) = place::find(world, &mut engine.books, server, &wish) {
+                if let Some(slot) = engine.find(server, &wish) {
                     engine.books.put(world, server, &slot);
                     used.add(wanted.tenant, &amounts);
                     changed = true;
@@ -168,21 +156,14 @@ fn admit_batch(engine: &mut Engine<'_, '_>, used: &mut Use) -> bool {
     }
     let mut within = used.clone();
     let mut batch = Vec::with_capacity(servers);
-    let mut possible = BTreeMap::new();
+    let mut possible: Vec<Option<bool>> = vec![None; world.classes.len()];
     for item in queue {
         let Item::Server(server) = item else { continue };
         let wanted = &world.servers[server];
         let amounts = quota::of_server(wanted);
         let sound = wanted.malformed.is_none() && within.check(world, wanted.tenant, &amounts).is_ok();
-        let kind = (
-            wanted.demand,
-            wanted.copies,
-            wanted.spread,
-            wanted.allowed.clone(),
-        );
-        let possible = *possible
-            .entry(kind)
-            .or_insert_with(|| why::structural(world, &engine.books, server).is_none());
+        let possible = *possible[wanted.class]
+            .get_or_insert_with(|| why::structural(world, &engine.books, server).is_none());
         if sound && possible {
             within.add(wanted.tenant, &amounts);
             batch.push(server);
@@ -264,7 +245,7 @@ pub(crate) fn explain_waiting(engine: &mut Engine<'_, '_>) {
                 (None, Ok(())) => {
                     let behind = ahead;
                     ahead += 1;
-                    if place::find(world, &mut engine.books, server, &Wish::new(world)).is_some() {
+                    if engine.find(server, &Wish::new(world)).is_some() {
                         Waiting::on(WaitingOn::Queue { ahead: behind })
                     } else {
                         why::primary(world, &mut engine.books, server)

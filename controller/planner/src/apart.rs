@@ -20,11 +20,14 @@ pub(crate) fn allows_primary(world: &World<'_>, books: &Books, server: usize, ho
     })
 }
 
-/// Whether the rule of its group lets `host` be reserved for `server`, whose primary is in the books.
-pub(crate) fn allows_backup(world: &World<'_>, books: &Books, server: usize, host: usize) -> bool {
-    let Some(zone) = books.primary_zone(world, server) else {
-        return true;
-    };
+/// Whether the rule of its group lets `host` be reserved for `server`, whose primary is, or would be, in `zone`.
+pub(crate) fn allows_backup(
+    world: &World<'_>,
+    books: &Books,
+    server: usize,
+    host: usize,
+    zone: usize,
+) -> bool {
     others(world, server).all(|(other, by)| {
         let slot = &books.slots[other];
         if slot.primary.is_some_and(|place| meet(world, by, place, host)) {

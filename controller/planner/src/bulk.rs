@@ -11,23 +11,15 @@
 //! 4. *Reserves*: per pair of sites likewise, on hosts that hold reserves for other losses first: they share the room.
 //! 5. *Leftovers* go server by server.
 
-use std::collections::BTreeMap;
-
 use crate::engine::Engine;
 use crate::fits;
-use crate::place::{self, Wish};
+use crate::piles::Piles;
+use crate::place::Wish;
 use crate::score;
 use crate::world::{Amount, DIMS, World};
 
 /// Below this many new servers the queue is quick enough and keeps the books simpler to follow.
 pub(crate) const FEWEST: usize = 64;
-
-/// Servers of one size that are looked at before a host is taken to have no room for that size: more than one,
-/// because groups may keep the first away.
-const TRIES: usize = 4;
-
-/// Servers by size, those of one size in turn order, the next one last.
-type Sizes = BTreeMap<Amount, Vec<usize>>;
 
 /// Where a server is to go.
 #[derive(Clone, Copy)]
@@ -39,16 +31,15 @@ struct Sites {
 /// Places all of `batch` (in turn order), or nothing. Returns whether it placed them.
 pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
     let world = engine.world;
-    let mut sites: BTreeMap<usize, Sites> = BTreeMap::new();
+    let weights = weights(world);
     let mut order = batch.to_vec();
-    order.sort_by_key(|&v| (std::cmp::Reverse(weight(world, v)), v));
+    order.sort_unstable_by_key(|&v| (std::cmp::Reverse(weights[world.servers[v].class]), v));
+    let mut chosen: Vec<Option<Sites>> = vec![None; world.servers.len()];
     let mut loads = Loads::new(engine);
     for &server in &order {
-        match loads.choose(world, server) {
-            Some(chosen) => {
-                sites.insert(server, chosen);
-            }
-            None => return false,
+        chosen[server] = loads.choose(world, server);
+        if chosen[server].is_none() {
+            return false;
         }
     }
     let half = smallest_host(world).map(|amount| amount / 2);
@@ -58,8 +49,8 @@ pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
     let mut done: Vec<usize> = Vec::with_capacity(batch.len());
     let mut complete = place_singly(engine, &whole, &mut done);
     if complete {
-        fill_residents(engine, &rest, &sites);
-        fill_reserves(engine, &rest, &sites);
+        fill_residents(engine, &rest, &chosen);
+        fill_reserves(engine, &rest, &chosen);
         let mut left = Vec::new();
         for &server in &rest {
             let slot = &engine.books.slots[server];
@@ -84,7 +75,7 @@ pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
 fn place_singly(engine: &mut Engine<'_, '_>, servers: &[usize], done: &mut Vec<usize>) -> bool {
     let wish = Wish::new(engine.world);
     for &server in servers {
-        let Some(slot) = place::find(engine.world, &mut engine.books, server, &wish) else {
+        let Some(slot) = engine.find(server, &wish) else {
             return false;
         };
         engine.books.put(engine.world, server, &slot);
@@ -93,13 +84,13 @@ fn place_singly(engine: &mut Engine<'_, '_>, servers: &[usize], done: &mut Vec<u
     true
 }
 
-/// Size as a share of the mean host, so that cores and MiB can be added.
-fn weight(world: &World<'_>, server: usize) -> i64 {
+/// Per class its size as a share of the largest host, so that cores and MiB can be added.
+fn weights(world: &World<'_>) -> Vec<i64> {
     let largest = world.hosts.iter().fold([1; DIMS], |most: Amount, host| {
         [most[0].max(host.capacity[0]), most[1].max(host.capacity[1])]
     });
-    let demand = world.servers[server].demand;
-    (0..DIMS).map(|d| (demand[d] << 16) / largest[d]).sum()
+    let weight = |demand: Amount| (0..DIMS).map(|d| (demand[d] << 16) / largest[d]).sum();
+    world.classes.iter().map(|class| weight(class.demand)).collect()
 }
 
 /// The least of each measure over the open hosts.
@@ -193,155 +184,95 @@ fn share(part: i64, whole: i64) -> i64 {
     }
 }
 
-/// The sizes in the order in which they suit what a host has left: best aligned first, the larger of two alike first.
-///
-/// Research compared powers of the cosine; four times its logarithm plus a little for size was best. In integers:
-/// the square of the sine, scaled, less the size.
-fn by_fit(sizes: &Sizes, free: Amount, capacity: Amount) -> Option<Amount> {
-    let fits = |demand: &&Amount| (0..DIMS).all(|d| demand[d] <= free[d]);
-    sizes.keys().filter(fits).copied().min_by_key(|&demand| {
-        let size = (0..DIMS)
-            .map(|d| (demand[d] << 12) / capacity[d].max(1))
-            .max()
-            .unwrap_or(0);
-        (4 * score::misfit(free, demand, capacity) - size, demand)
-    })
+fn open_hosts(world: &World<'_>, site: usize) -> Vec<usize> {
+    let hosts = world.sites[site].hosts.iter().copied();
+    hosts.filter(|&host| world.hosts[host].open).collect()
 }
 
-fn group(world: &World<'_>, servers: impl Iterator<Item = usize>) -> Sizes {
-    let mut sizes = Sizes::new();
-    for server in servers {
-        sizes
-            .entry(world.servers[server].demand)
-            .or_default()
-            .push(server);
-    }
-    for servers in sizes.values_mut() {
-        servers.sort_by(|&a, &b| world.turn(b).cmp(&world.turn(a)));
-    }
-    sizes
-}
-
-/// Fills one host with what suits it, until nothing fits.
-fn fill(
-    engine: &mut Engine<'_, '_>,
-    sizes: &mut Sizes,
-    free: impl Fn(&Engine<'_, '_>) -> Amount,
-    capacity: Amount,
-    mut put: impl FnMut(&mut Engine<'_, '_>, usize) -> bool,
-) {
-    let mut refused: Sizes = Sizes::new();
-    while let Some(size) = by_fit(sizes, free(engine), capacity) {
-        let Some(servers) = sizes.get_mut(&size) else {
-            break;
-        };
-        let first = servers.len().saturating_sub(TRIES);
-        let found = (first..servers.len()).rev().find(|&at| put(engine, servers[at]));
-        match found {
-            Some(at) => {
-                servers.remove(at);
-                if servers.is_empty() {
-                    sizes.remove(&size);
-                }
-            }
-            // Not on this host: set the size aside until the next.
-            None => refused.extend(sizes.remove_entry(&size)),
-        }
-    }
-    sizes.append(&mut refused);
-}
-
-fn fill_residents(engine: &mut Engine<'_, '_>, servers: &[usize], chosen: &BTreeMap<usize, Sites>) {
+fn fill_residents(engine: &mut Engine<'_, '_>, servers: &[usize], chosen: &[Option<Sites>]) {
     let world = engine.world;
     for site in 0..world.sites.len() {
-        let here = |v: &usize| chosen.get(v).is_some_and(|sites| sites.primary == site);
-        let mut sizes = group(world, servers.iter().copied().filter(here));
-        let mut hosts: Vec<usize> = world.sites[site]
-            .hosts
-            .iter()
-            .copied()
-            .filter(|&host| world.hosts[host].open)
-            .collect();
+        let here = |v: &usize| chosen[*v].is_some_and(|sites| sites.primary == site);
+        let mut piles = Piles::new(world, servers.iter().copied().filter(here));
+        let mut hosts = open_hosts(world, site);
         // Those that are on already cost nothing more.
-        hosts.sort_by_key(|&host| {
-            (
-                !engine.books.is_on(world, host),
-                score::inefficiency(world, host),
-                host,
-            )
+        hosts.sort_by_cached_key(|&host| {
+            let on = engine.books.is_on(world, host);
+            (!on, score::inefficiency(world, host), host)
         });
         for host in hosts {
-            if sizes.is_empty() {
+            if piles.is_empty() {
                 break;
             }
             let capacity = world.hosts[host].capacity;
-            let free = |engine: &Engine<'_, '_>| {
-                let (used, most) = (engine.books.used[host], engine.books.most_reserved[host]);
-                [capacity[0] - used[0] - most[0], capacity[1] - used[1] - most[1]]
-            };
-            fill(engine, &mut sizes, free, capacity, |engine, server| {
-                let fits = fits::primary(world, &engine.books, server, host).is_ok();
-                if fits {
-                    engine.books.add_primary(world, server, host);
-                }
-                fits
-            });
+            piles.fill(
+                capacity,
+                engine,
+                |engine| {
+                    let (used, most) = (engine.books.used[host], engine.books.most_reserved[host]);
+                    [capacity[0] - used[0] - most[0], capacity[1] - used[1] - most[1]]
+                },
+                |engine, server| {
+                    let fits = fits::primary(world, &engine.books, server, host).is_ok();
+                    if fits {
+                        engine.books.add_primary(world, server, host);
+                    }
+                    fits
+                },
+            );
         }
     }
 }
 
-fn fill_reserves(engine: &mut Engine<'_, '_>, servers: &[usize], chosen: &BTreeMap<usize, Sites>) {
+fn fill_reserves(engine: &mut Engine<'_, '_>, servers: &[usize], chosen: &[Option<Sites>]) {
     let world = engine.world;
-    let mut pairs: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
-    for server in servers {
+    let sites = world.sites.len();
+    let mut pairs: Vec<Vec<usize>> = vec![Vec::new(); sites * sites];
+    for &server in servers {
         if let Some(Sites {
             primary,
             backup: Some(to),
-        }) = chosen.get(server)
-            && engine.books.slots[*server].is_placed()
+        }) = chosen[server]
+            && engine.books.slots[server].is_placed()
         {
-            pairs.entry((*primary, *to)).or_default().push(*server);
+            pairs[primary * sites + to].push(server);
         }
     }
-    for ((from, to), servers) in pairs {
-        let mut sizes = group(world, servers.into_iter());
-        let mut hosts: Vec<usize> = world.sites[to]
-            .hosts
-            .iter()
-            .copied()
-            .filter(|&host| world.hosts[host].open)
-            .collect();
-        hosts.sort_by_key(|&host| {
+    for (pair, servers) in pairs.into_iter().enumerate().filter(|(_, servers)| !servers.is_empty()) {
+        let (from, to) = (pair / sites, pair % sites);
+        let mut piles = Piles::new(world, servers.into_iter());
+        let mut hosts = open_hosts(world, to);
+        hosts.sort_by_cached_key(|&host| {
             let reserved = engine.books.most_reserved[host] != [0; DIMS];
             let on = engine.books.is_on(world, host);
-            (
-                !reserved,
-                on,
-                std::cmp::Reverse(score::inefficiency(world, host)),
-                host,
-            )
+            let inefficiency = std::cmp::Reverse(score::inefficiency(world, host));
+            (!reserved, on, inefficiency, host)
         });
         for host in hosts {
-            if sizes.is_empty() {
+            if piles.is_empty() {
                 break;
             }
             let capacity = world.hosts[host].capacity;
             let at = host * engine.books.scenarios + from;
-            let free = |engine: &Engine<'_, '_>| {
-                let (used, reserved) = (engine.books.used[host], engine.books.reserved[at]);
-                [
-                    capacity[0] - used[0] - reserved[0],
-                    capacity[1] - used[1] - reserved[1],
-                ]
-            };
-            fill(engine, &mut sizes, free, capacity, |engine, server| {
-                let fits = fits::backup(world, &engine.books, server, host, false).is_ok();
-                if fits {
-                    engine.books.set_copies(world, server, vec![to]);
-                    engine.books.add_backup(world, server, host);
-                }
-                fits
-            });
+            piles.fill(
+                capacity,
+                engine,
+                |engine| {
+                    let (used, reserved) = (engine.books.used[host], engine.books.reserved[at]);
+                    [
+                        capacity[0] - used[0] - reserved[0],
+                        capacity[1] - used[1] - reserved[1],
+                    ]
+                },
+                |engine, server| {
+                    let fits = fits::backup(world, &engine.books, server, host, false).is_ok();
+                    if fits {
+                        engine.books.set_copies(world, server, vec![to]);
+                        engine.books.add_backup(world, server, host);
+                    }
+                    fits
+                },
+            );
         }
     }
 }

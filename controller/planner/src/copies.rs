@@ -27,14 +27,24 @@ pub(crate) fn choose(
     backup: Option<usize>,
     wish: &Wish,
 ) -> Result<Vec<usize>, Short> {
+    match books.primary_zone(world, server) {
+        Some(zone) => choose_for(world, books, server, zone, backup, wish),
+        None => Err(Short::Sites),
+    }
+}
+
+/// As [`choose`], for a primary that is, or would be, in the zone `primary`.
+pub(crate) fn choose_for(
+    world: &World<'_>,
+    books: &Books,
+    server: usize,
+    primary: usize,
+    backup: Option<usize>,
+    wish: &Wish,
+) -> Result<Vec<usize>, Short> {
     let wanted = &world.servers[server];
     let others = usize::try_from(wanted.copies - 1).unwrap_or(0);
-    let (Some(primary), Some(from)) = (
-        books.primary_zone(world, server),
-        books.primary_site(world, server),
-    ) else {
-        return Err(Short::Sites);
-    };
+    let from = world.zones[primary].site;
     let mut chosen: Vec<usize> = Vec::with_capacity(others);
     let mut zones = vec![primary];
     if let Some(host) = backup {
@@ -104,14 +114,23 @@ pub(crate) fn partial(
     backup: Option<usize>,
     wish: &Wish,
 ) -> Vec<usize> {
+    match books.primary_zone(world, server) {
+        Some(zone) => partial_for(world, server, zone, backup, wish),
+        None => Vec::new(),
+    }
+}
+
+/// As [`partial`], for a primary that is, or would be, in the zone `primary`.
+pub(crate) fn partial_for(
+    world: &World<'_>,
+    server: usize,
+    primary: usize,
+    backup: Option<usize>,
+    wish: &Wish,
+) -> Vec<usize> {
     let wanted = &world.servers[server];
     let others = usize::try_from(wanted.copies - 1).unwrap_or(0);
-    let (Some(primary), Some(from)) = (
-        books.primary_zone(world, server),
-        books.primary_site(world, server),
-    ) else {
-        return Vec::new();
-    };
+    let from = world.zones[primary].site;
     let mut chosen: Vec<usize> = Vec::new();
     let mut zones = vec![primary];
     if let Some(host) = backup {

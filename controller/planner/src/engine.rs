@@ -7,11 +7,13 @@
 use crate::admit;
 use crate::adopt;
 use crate::colocate::Space;
+use crate::index::Index;
 use crate::mend;
+use crate::place::{self, Wish};
 use crate::plan::{MoveReason, PlanOptions};
 use crate::protect;
 use crate::reason::Waiting;
-use crate::state::Books;
+use crate::state::{Books, Slot};
 use crate::world::World;
 
 /// Most rounds of the loop. Two or three are usual; the bound only keeps an unforeseen cycle from being endless.
@@ -30,6 +32,8 @@ pub(crate) struct Engine<'w, 'f> {
     pub(crate) homeless: Vec<usize>,
     /// New servers that wait, with their reasons.
     pub(crate) waiting: Vec<(usize, Waiting)>,
+    /// The hosts by how they suit the questions asked so far.
+    pub(crate) index: Index,
     /// Moves left of the budget.
     pub(crate) moves_left: i64,
 }
@@ -48,6 +52,7 @@ impl<'w, 'f> Engine<'w, 'f> {
             backup_moved: vec![None; servers],
             homeless: Vec::new(),
             waiting: Vec::new(),
+            index: Index::default(),
             moves_left: options.max_moves.max(0),
         }
     }
@@ -70,4 +75,11 @@ pub(crate) fn run<'w, 'f>(world: &'w World<'f>, options: &PlanOptions) -> Engine
     }
     admit::explain_waiting(&mut engine);
     engine
+}
+
+impl Engine<'_, '_> {
+    /// The best place for `server`, which is not in the books.
+    pub(crate) fn find(&mut self, server: usize, wish: &Wish) -> Option<Slot> {
+        place::find(self.world, &self.books, &mut self.index, server, wish)
+    }
 }

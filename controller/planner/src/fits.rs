@@ -72,6 +72,21 @@ pub(crate) fn backup(
     host: usize,
     kept: bool,
 ) -> Result<(), Against> {
+    match books.primary_zone(world, server) {
+        Some(zone) => backup_for(world, books, server, host, kept, zone),
+        None => Err(Against::Closed),
+    }
+}
+
+/// As [`backup`], for a primary that is, or would be, in `zone`.
+pub(crate) fn backup_for(
+    world: &World<'_>,
+    books: &Books,
+    server: usize,
+    host: usize,
+    kept: bool,
+    zone: usize,
+) -> Result<(), Against> {
     let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
     if !(dense.open || kept && dense.keeps_reserves) {
         return Err(Against::Closed);
@@ -79,9 +94,6 @@ pub(crate) fn backup(
     if !kept && !wanted.allows(dense.site) {
         return Err(Against::NotAllowed);
     }
-    let Some(zone) = books.primary_zone(world, server) else {
-        return Err(Against::Closed);
-    };
     if !world.apart_enough(wanted.spread, zone, dense.zone) {
         return Err(Against::Shares);
     }
@@ -120,7 +132,7 @@ pub(crate) fn backup(
             });
         }
     }
-    if apart::allows_backup(world, books, server, host) {
+    if apart::allows_backup(world, books, server, host, zone) {
         Ok(())
     } else {
         Err(Against::Apart)

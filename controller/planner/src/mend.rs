@@ -63,13 +63,13 @@ pub(crate) fn rehouse(engine: &mut Engine<'_, '_>) -> bool {
         };
         let wish = wish_for(engine, server, true);
         let before = engine.books.lift(engine.world, server);
-        let mut found = place::find(engine.world, &mut engine.books, server, &wish);
+        let mut found = engine.find(server, &wish);
         if found.is_none() {
             let alone = Wish {
                 alone_will_do: true,
                 ..wish.clone()
             };
-            found = place::find(engine.world, &mut engine.books, server, &alone);
+            found = engine.find(server, &alone);
         }
         if let Some(slot) = found {
             engine.books.put(engine.world, server, &slot);
@@ -162,7 +162,7 @@ fn relocate(engine: &mut Engine<'_, '_>, server: usize, reason: MoveReason, own_
     let before = engine.books.lift(engine.world, server);
     // Within its site the reserve may stay as it is: nothing else moves then.
     let found = stay_near(engine, server, &before, own_site)
-        .or_else(|| place::find(engine.world, &mut engine.books, server, &wish))
+        .or_else(|| engine.find(server, &wish))
         .filter(|slot| slot.primary != before.primary);
     engine
         .books
@@ -188,7 +188,7 @@ fn stay_near(engine: &mut Engine<'_, '_>, server: usize, before: &Slot, own_site
     let zones = world.sites[site].zones.iter();
     let (_, host) = zones
         .filter(|zone| clear(zone))
-        .filter_map(|&zone| place::best_primary(world, &engine.books, server, zone))
+        .filter_map(|&zone| place::best_primary(world, &engine.books, &mut engine.index, server, zone))
         .min()?;
     engine.books.add_primary(world, server, host);
     let stands = fits::backup(world, &engine.books, server, backup, true).is_ok();

@@ -1,9 +1,10 @@
 //! Finding a place for one server: the pair of primary and backup that costs least. No I/O.
 //!
-//! Nothing here changes the books for good: a search puts the primary in, looks for a backup, and takes it out again.
+//! Nothing here changes the books. The hosts of a zone are asked through the index, best first.
 
 use crate::copies;
 use crate::fits;
+use crate::index::{Index, Question};
 use crate::score;
 use crate::state::{Books, Slot};
 use crate::world::{DIMS, World, count};
@@ -36,10 +37,18 @@ impl Wish {
 /// How much a choice costs: the kind of the primary's host, the pressure it puts on sites and pairs, the finer scores.
 type Cost = (i64, i64, i64);
 
-/// The best place for `server`, which is not in the books, or `None`. The books are as before.
-pub(crate) fn find(world: &World<'_>, books: &mut Books, server: usize, wish: &Wish) -> Option<Slot> {
+/// The best place for `server`, which is not in the books, or `None`.
+pub(crate) fn find(
+    world: &World<'_>,
+    books: &Books,
+    index: &mut Index,
+    server: usize,
+    wish: &Wish,
+) -> Option<Slot> {
     for rank in &wish.ranks {
         let mut best: Option<(Cost, Slot)> = None;
+        // Where it could run alone, for when no reserve can be had.
+        let mut alone: Option<(i64, usize)> = None;
         for &site in rank {
             if !world.sites[site].open || !world.servers[server].allows(site) {
                 continue;
@@ -48,10 +57,11 @@ pub(crate) fn find(world: &World<'_>, books: &mut Books, server: usize, wish: &W
                 continue;
             }
             for &zone in &world.sites[site].zones {
-                let Some((score, host)) = best_primary(world, books, server, zone) else {
+                let Some((score, host)) = best_primary(world, books, index, server, zone) else {
                     continue;
                 };
-                let Some((cost, slot)) = complete(world, books, server, host, score, wish) else {
+                alone = Some(alone.map_or((score, host), |least| least.min((score, host))));
+                let Some((cost, slot)) = complete(world, books, index, server, host, score, wish) else {
                     continue;
                 };
                 if best.as_ref().is_none_or(|(least, _)| cost < *least) {
@@ -59,25 +69,14 @@ pub(crate) fn find(world: &World<'_>, books: &mut Books, server: usize, wish: &W
                 }
             }
         }
-        if best.is_none() && wish.alone_will_do && world.servers[server].is_protected() {
-            let alone = |site: &usize| {
-                let zones = world.sites[*site].zones.iter();
-                zones
-                    .filter_map(|&zone| best_primary(world, books, server, zone))
-                    .min()
-            };
-            best = rank.iter().filter_map(alone).min().map(|(score, host)| {
-                (
-                    (0, 0, score),
-                    Slot {
-                        primary: Some(host),
-                        ..Slot::default()
-                    },
-                )
-            });
-        }
         if let Some((_, slot)) = best {
             return Some(slot);
+        }
+        if let (true, Some((_, host))) = (wish.alone_will_do && world.servers[server].is_protected(), alone) {
+            return Some(Slot {
+                primary: Some(host),
+                ..Slot::default()
+            });
         }
     }
     None
@@ -86,15 +85,16 @@ pub(crate) fn find(world: &World<'_>, books: &mut Books, server: usize, wish: &W
 /// Adds a backup and copies to a primary on `host`.
 fn complete(
     world: &World<'_>,
-    books: &mut Books,
+    books: &Books,
+    index: &mut Index,
     server: usize,
     host: usize,
     score: i64,
     wish: &Wish,
 ) -> Option<(Cost, Slot)> {
     let kind = score / score::KIND;
+    let pressure = site_pressure(world, books, server, world.hosts[host].site);
     if !world.servers[server].is_protected() {
-        let pressure = site_pressure(world, books, server, world.hosts[host].site);
         return Some((
             (kind, pressure, score),
             Slot {
@@ -103,94 +103,118 @@ fn complete(
             },
         ));
     }
-    books.add_primary(world, server, host);
-    let found = find_backup(world, books, server, wish);
-    let result = found.map(|(pressure, backup_score, backup, copies)| {
-        let cost = (kind, pressure, score + backup_score);
-        (
-            cost,
-            Slot {
-                primary: Some(host),
-                held_at: None,
-                backup: Some(backup),
-                copies,
-            },
-        )
-    });
-    books.remove_primary(world, server);
-    result
+    let found = find_backup_for(world, books, index, server, wish, world.hosts[host].zone, pressure)?;
+    let cost = (kind, found.pressure, score + found.score);
+    Some((
+        cost,
+        Slot {
+            primary: Some(host),
+            held_at: None,
+            backup: Some(found.host),
+            copies: found.copies,
+        },
+    ))
 }
 
-/// The best backup and copy sites for `server`, whose primary is in the books and whose backup is not: pressure,
-/// score, host, copy sites.
+/// A host to reserve, and the sites of all copies.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Reserve {
+    /// Not every copy can be had.
+    incomplete: bool,
+    /// The data has to be copied there first.
+    fresh: bool,
+    /// How full the worse of the two sites would be, in thousandths.
+    pressure: i64,
+    score: i64,
+    pub(crate) host: usize,
+    pub(crate) copies: Vec<usize>,
+}
+
+/// The best backup and copy sites for `server`, whose primary is in the books and whose backup is not.
 pub(crate) fn find_backup(
     world: &World<'_>,
     books: &Books,
+    index: &mut Index,
     server: usize,
     wish: &Wish,
-) -> Option<(i64, i64, usize, Vec<usize>)> {
-    let from = books.primary_site(world, server)?;
-    let mut best: Option<(bool, bool, i64, i64, usize, Vec<usize>)> = None;
+) -> Option<Reserve> {
+    let zone = books.primary_zone(world, server)?;
+    let pressure = permille_now(world, books, books.primary_site(world, server)?);
+    find_backup_for(world, books, index, server, wish, zone, pressure)
+}
+
+/// As [`find_backup`], for a primary that is, or would be, in `zone`, whose site would be this full.
+fn find_backup_for(
+    world: &World<'_>,
+    books: &Books,
+    index: &mut Index,
+    server: usize,
+    wish: &Wish,
+    zone: usize,
+    pressure: i64,
+) -> Option<Reserve> {
+    let from = world.zones[zone].site;
+    let wanted = &world.servers[server];
+    let mut best: Option<Reserve> = None;
     for (site, dense) in world.sites.iter().enumerate() {
         let fresh = !wish.data.contains(&site);
         if site == from || !dense.open || fresh && !wish.new_copies {
             continue;
         }
-        if !world.servers[server].allows(site) {
+        if !wanted.allows(site) {
             continue;
         }
         if fresh && fits::storage(world, books, server, site).is_err() {
             continue;
         }
-        for &zone in &dense.zones {
-            let Some((score, host)) = best_backup(world, books, server, zone, from) else {
+        for &to in &dense.zones {
+            if !world.apart_enough(wanted.spread, zone, to) {
+                continue;
+            }
+            let question = Question::Backup {
+                demand: wanted.demand,
+                lost: zone,
+                warm: wanted.warm,
+            };
+            let good = |host: usize| fits::backup_for(world, books, server, host, false, zone).is_ok();
+            let Some((score, host)) = index.best(world, books, to, question, good) else {
                 continue;
             };
-            let copies = match copies::choose(world, books, server, Some(host), wish) {
+            let copies = match copies::choose_for(world, books, server, zone, Some(host), wish) {
                 Ok(copies) => copies,
-                Err(_) if wish.alone_will_do => copies::partial(world, books, server, Some(host), wish),
+                Err(_) if wish.alone_will_do => copies::partial_for(world, server, zone, Some(host), wish),
                 Err(_) => continue,
             };
-            let pressure = pair_pressure(world, books, server, from, site);
-            let incomplete = count(copies.len()) < world.servers[server].copies - 1;
-            let candidate = (incomplete, fresh, pressure, score, host, copies);
+            let candidate = Reserve {
+                incomplete: count(copies.len()) < wanted.copies - 1,
+                fresh,
+                pressure: pair_pressure(world, books, server, from, site).max(pressure),
+                score,
+                host,
+                copies,
+            };
             if best.as_ref().is_none_or(|least| candidate < *least) {
                 best = Some(candidate);
             }
         }
     }
-    best.map(|(_, _, pressure, score, host, copies)| (pressure, score, host, copies))
+    best
 }
 
 /// The cheapest host of a zone that can run `server`.
 pub(crate) fn best_primary(
     world: &World<'_>,
     books: &Books,
+    index: &mut Index,
     server: usize,
     zone: usize,
 ) -> Option<(i64, usize)> {
-    let demand = world.servers[server].demand;
-    let hosts = world.zones[zone].hosts.iter();
-    hosts
-        .filter(|&&host| fits::primary(world, books, server, host).is_ok())
-        .map(|&host| (score::primary(world, books, demand, host), host))
-        .min()
-}
-
-/// The cheapest host of a zone that can be reserved for `server`, whose primary is at site `from`.
-pub(crate) fn best_backup(
-    world: &World<'_>,
-    books: &Books,
-    server: usize,
-    zone: usize,
-    from: usize,
-) -> Option<(i64, usize)> {
-    let demand = world.servers[server].demand;
-    let hosts = world.zones[zone].hosts.iter();
-    hosts
-        .filter(|&&host| fits::backup(world, books, server, host, false).is_ok())
-        .map(|&host| (score::backup(world, books, demand, host, from), host))
-        .min()
+    let question = Question::Primary {
+        demand: world.servers[server].demand,
+    };
+    index.best(world, books, zone, question, |host| {
+        fits::primary(world, books, server, host).is_ok()
+    })
 }
 
 /// How full the site would be, in thousandths of its ceiling.
@@ -202,8 +226,7 @@ pub(crate) fn site_pressure(world: &World<'_>, books: &Books, server: usize, sit
         .unwrap_or(0)
 }
 
-/// How full the worse of the two sites would be: the one that is lost against its ceiling, the one that takes over
-/// against its capacity.
+/// How full the site that takes over would be, against its capacity.
 fn pair_pressure(world: &World<'_>, books: &Books, server: usize, from: usize, to: usize) -> i64 {
     let demand = world.servers[server].demand;
     let pair = books.pair[from * world.sites.len() + to];
@@ -213,8 +236,7 @@ fn pair_pressure(world: &World<'_>, books: &Books, server: usize, from: usize, t
             world.sites[to].capacity[d],
         )
     });
-    let before = permille_now(world, books, from);
-    after.max().unwrap_or(0).max(before)
+    after.max().unwrap_or(0)
 }
 
 fn permille_now(world: &World<'_>, books: &Books, site: usize) -> i64 {

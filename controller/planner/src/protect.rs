@@ -57,7 +57,8 @@ fn protect_one(engine: &mut Engine<'_, '_>, server: usize) -> bool {
             .ok()
             .map(|copies| (host, copies)),
         None => {
-            place::find_backup(world, &engine.books, server, &wish).map(|(_, _, host, copies)| (host, copies))
+            place::find_backup(world, &engine.books, &mut engine.index, server, &wish)
+                .map(|found| (found.host, found.copies))
         }
     };
     // Copies without a host to start on are worth having: the data survives.

@@ -22,23 +22,52 @@ fn share(part: i64, whole: i64) -> i64 {
     }
 }
 
-/// Square of the sine of the angle between what is free and what is asked, `ONE` is a right angle: both in shares of
-/// the host, so that cores and MiB weigh alike.
-pub(crate) fn misfit(free: Amount, demand: Amount, capacity: Amount) -> i64 {
-    let f: [i64; DIMS] = [share(free[0], capacity[0]), share(free[1], capacity[1])];
-    // The direction of a small request would drown in rounding: scale it up first.
-    let shift = |amount: i64, whole: i64| if whole <= 0 { 0 } else { (amount << 20) / whole };
-    let mut a: [i64; DIMS] = [shift(demand[0], capacity[0]), shift(demand[1], capacity[1])];
-    while a[0].max(a[1]) > ONE {
-        a = [a[0] >> 1, a[1] >> 1];
+/// The direction of a request, in shares of a host: cores and MiB weigh alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Direction {
+    shares: [i64; DIMS],
+    /// Sum of the squares.
+    norm: i64,
+}
+
+impl Direction {
+    /// The direction of `demand` on a host of this capacity, the larger share scaled to between `ONE` / 2 and `ONE`:
+    /// that of a small request would else drown in rounding.
+    pub(crate) fn of(demand: Amount, capacity: Amount) -> Self {
+        let shift = |amount: i64, whole: i64| if whole <= 0 { 0 } else { (amount << 20) / whole };
+        let mut shares = [shift(demand[0], capacity[0]), shift(demand[1], capacity[1])];
+        let most = shares[0].max(shares[1]);
+        if most > ONE {
+            let down = most.ilog2() - ONE.ilog2();
+            let down = down + u32::from(most >> down > ONE);
+            shares = shares.map(|share| share >> down);
+        }
+        Self {
+            shares,
+            norm: shares[0] * shares[0] + shares[1] * shares[1],
+        }
     }
-    let cross = f[0] * a[1] - f[1] * a[0];
-    let norms = (f[0] * f[0] + f[1] * f[1]) * (a[0] * a[0] + a[1] * a[1]);
+}
+
+/// What is free, in shares of the host.
+pub(crate) fn shares(free: Amount, capacity: Amount) -> [i64; DIMS] {
+    [share(free[0], capacity[0]), share(free[1], capacity[1])]
+}
+
+/// Square of the sine of the angle between what is free and what is asked, `ONE` is a right angle.
+pub(crate) fn misfit_of(free: [i64; DIMS], asked: Direction) -> i64 {
+    let cross = free[0] * asked.shares[1] - free[1] * asked.shares[0];
+    let norms = (free[0] * free[0] + free[1] * free[1]) * asked.norm;
     if norms == 0 {
         return ONE;
     }
     // cross is at most 2^25 and its square 2^50: times ONE still fits.
     cross * cross * ONE / norms
+}
+
+/// As [`misfit_of`], from amounts.
+pub(crate) fn misfit(free: Amount, demand: Amount, capacity: Amount) -> i64 {
+    misfit_of(shares(free, capacity), Direction::of(demand, capacity))
 }
 
 /// What running a request of this size on the host costs. The host has room for it.

@@ -5,6 +5,7 @@
 //! the room: a host is full when `used + max over f of reserved[f]` reaches its capacity. Likewise for the watts of
 //! racks, where a sleeping host adds its idle draw with the first reserve for `f`.
 
+use crate::index::Journal;
 use crate::world::{Amount, DIMS, World};
 
 /// Where one server is in the books.
@@ -60,6 +61,8 @@ pub(crate) struct Books {
     pub(crate) pair: Vec<Amount>,
     /// Per server.
     pub(crate) slots: Vec<Slot>,
+    /// Which hosts changed, for whoever keeps something derived from them.
+    pub(crate) journal: Journal,
 }
 
 impl Books {
@@ -89,6 +92,7 @@ impl Books {
             site_storage: vec![0; sites],
             pair: vec![[0; DIMS]; sites * sites],
             slots: vec![Slot::default(); world.servers.len()],
+            journal: Journal::default(),
         }
     }
 
@@ -148,12 +152,14 @@ impl Books {
     pub(crate) fn claim(&mut self, world: &World<'_>, server: usize, host: usize) {
         self.add_primary(world, server, host);
         self.claims[host] += 1;
+        self.journal.touch(host);
     }
 
     /// Undoes [`Books::claim`].
     pub(crate) fn unclaim(&mut self, world: &World<'_>, server: usize) {
         if let Some(host) = self.slots[server].primary {
             self.claims[host] -= 1;
+            self.journal.touch(host);
         }
         self.remove_primary(world, server);
     }
@@ -237,6 +243,7 @@ impl Books {
     }
 
     fn book_primary(&mut self, world: &World<'_>, server: usize, host: usize, sign: i64) {
+        self.journal.touch(host);
         let (dense, demand) = (&world.hosts[host], world.servers[server].demand);
         for (d, amount) in demand.into_iter().enumerate() {
             self.used[host][d] += sign * amount;
@@ -258,6 +265,7 @@ impl Books {
         else {
             return;
         };
+        self.journal.touch(host);
         let (dense, wanted) = (&world.hosts[host], &world.servers[server]);
         let draw = dense.draw_mw(wanted.demand[0]);
         let on = self.is_on(world, host);

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::engine::Engine;
 use crate::fleet::{Fleet, State};
-use crate::ids::{RackName, ServerId, SiteName};
+use crate::ids::{RackName, SiteName};
 use crate::plan::{Plan, ScenarioSummary, Spot, Survival};
 use crate::scenario::Scenario;
 
@@ -134,6 +135,11 @@ impl Scenarios {
             .map_or(&[], Vec::as_slice)
     }
 
+    /// The scenarios that take a rack of the fleet.
+    pub(crate) fn of_rack(&self, rack: &RackName) -> &[usize] {
+        self.by_rack.get(rack).map_or(&[], |(_, taking)| taking)
+    }
+
     /// Whether the scenario with this index takes the rack.
     pub(crate) fn takes_rack(&self, scenario: usize, rack: &RackName) -> bool {
         self.by_rack
@@ -143,8 +149,9 @@ impl Scenarios {
 }
 
 /// Fills in `plan.scenarios` and, per site, whether the plan survives its loss.
-pub(crate) fn summarise(fleet: &Fleet, plan: &mut Plan) {
-    let scenarios = Scenarios::of(fleet);
+pub(crate) fn summarise(engine: &Engine<'_, '_>, plan: &mut Plan) {
+    let (world, books) = (engine.world, &engine.books);
+    let scenarios = Scenarios::of(world.fleet);
     let empty = |scenario: &Scenario| ScenarioSummary {
         scenario: scenario.clone(),
         displaced: 0,
@@ -153,13 +160,21 @@ pub(crate) fn summarise(fleet: &Fleet, plan: &mut Plan) {
         stranded: 0,
     };
     let mut summaries: Vec<ScenarioSummary> = scenarios.all.iter().map(empty).collect();
-    let mut first: Vec<Option<(i64, i64, &ServerId)>> = vec![None; summaries.len()];
-    for (id, decided) in &plan.servers {
-        let Some(server) = fleet.servers.get(id) else {
-            continue;
+    let mut first: Vec<Option<(i64, i64, usize)>> = vec![None; summaries.len()];
+    let by_rack: Vec<&[usize]> = world.racks.iter().map(|rack| scenarios.of_rack(&rack.name)).collect();
+    let of_host = |host: usize| by_rack[world.hosts[host].rack];
+    for (v, server) in world.servers.iter().enumerate() {
+        let slot = &books.slots[v];
+        let taking = match slot.primary {
+            Some(host) => of_host(host),
+            None if slot.held_at.is_some() => plan
+                .servers
+                .get(&server.id)
+                .map_or(&[][..], |decided| scenarios.taking(&decided.placement)),
+            None => continue,
         };
-        let backup = decided.backup.as_ref().map(|spot| scenarios.taking(spot));
-        for &f in scenarios.taking(&decided.placement) {
+        let backup = slot.backup.map(of_host);
+        for &f in taking {
             let summary = &mut summaries[f];
             summary.displaced += 1;
             if backup.is_some_and(|taking| taking.binary_search(&f).is_err()) {
@@ -168,7 +183,7 @@ pub(crate) fn summarise(fleet: &Fleet, plan: &mut Plan) {
                 summary.single_copy += 1;
             } else {
                 summary.stranded += 1;
-                let turn = (server.tier, server.created_at, id);
+                let turn = world.turn(v);
                 first[f] = Some(first[f].map_or(turn, |least| least.min(turn)));
             }
         }
@@ -180,21 +195,22 @@ pub(crate) fn summarise(fleet: &Fleet, plan: &mut Plan) {
         let Some(ledger) = plan.sites.get_mut(name) else {
             continue;
         };
-        let unknown = fleet
+        let unknown = world
+            .fleet
             .sites
             .get(name)
             .is_none_or(|site| site.state == State::Unknown);
         ledger.survives = match first[f] {
             _ if unknown => Survival::Unknown,
-            Some((_, _, id)) => Survival::Loses {
-                first: id.clone(),
+            Some((_, _, v)) => Survival::Loses {
+                first: world.servers[v].id.clone(),
                 servers: summary.stranded,
             },
             None => Survival::Survives,
         };
     }
     for (name, ledger) in &mut plan.sites {
-        if !fleet.sites.contains_key(name) {
+        if !world.fleet.sites.contains_key(name) {
             ledger.survives = Survival::Unknown;
         }
     }

@@ -239,6 +239,7 @@ fn dense_hosts(
             site_spec,
         );
         let zone = dense.zone;
+        let place_in_zone = zones[zone].hosts.len();
         let overcommit = site_spec.cpu_overcommit_percent.clamp(1, MAX_OVERCOMMIT);
         if !dense.held && !dense.draining {
             let site = &mut sites[site];
@@ -253,7 +254,7 @@ fn dense_hosts(
             sites[site].zones.push(zone);
         }
         zones[zone].hosts.push(hosts.len());
-        hosts.push(dense);
+        hosts.push(DenseHost { place_in_zone, ..dense });
     }
     hosts
 }
@@ -307,6 +308,7 @@ fn dense_host(
         site,
         rack,
         zone: dense_rack.zone,
+        place_in_zone: 0,
         capacity: [
             free_cpu * overcommit / 100,
             (host.memory_mib - host.taken_memory_mib).max(0),

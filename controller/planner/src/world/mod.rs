@@ -84,6 +84,8 @@ pub(crate) struct DenseHost {
     pub(crate) site: usize,
     pub(crate) rack: usize,
     pub(crate) zone: usize,
+    /// Its number among the hosts of the zone.
+    pub(crate) place_in_zone: usize,
     /// For us: after overcommit and after what others' pods take.
     pub(crate) capacity: Amount,
     /// Virtual cores of the whole host, in thousandths: the denominator of the draw.

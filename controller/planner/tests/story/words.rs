@@ -209,7 +209,7 @@ fn size(word: &str) -> Option<(i64, i64)> {
 pub(crate) fn servers(story: &mut Story, number: usize, words: &mut Words<'_>) -> Result<(), String> {
     let id = ServerId::from(words.next()?);
     let mut server = Server {
-        tenant: TenantName::from(id.namespace.as_str()),
+        tenant: TenantName::from(&*id.namespace),
         ..Server::default()
     };
     story.fleet.tenants.entry(server.tenant.clone()).or_default();
@@ -217,7 +217,7 @@ pub(crate) fn servers(story: &mut Story, number: usize, words: &mut Words<'_>) -
     for at in 1..=number {
         story.age += 1;
         let name = if number == 1 {
-            id.name.clone()
+            id.name.to_string()
         } else {
             format!("{}-{at}", id.name)
         };
@@ -281,7 +281,7 @@ fn server_words(server: &mut Server, words: &mut Words<'_>) -> Result<(), String
 /// `colocation kuldiga/firewalls spread site devices 2 of 1 U 120 W feeds 2 only talsi`.
 pub(crate) fn colocation(story: &mut Story, words: &mut Words<'_>) -> Result<(), String> {
     let id = ColocationId::from(words.next()?);
-    let tenant = TenantName::from(id.namespace.as_str());
+    let tenant = TenantName::from(&*id.namespace);
     story.fleet.tenants.entry(tenant.clone()).or_default();
     story.age += 1;
     let mut colocation = Colocation {

@@ -1,0 +1,127 @@
+//! Filling a host with the sizes that suit what is left of it. No I/O.
+//!
+//! Servers of one size lie in one pile, the next in turn on top. A host takes from the pile whose direction (cores to
+//! memory) is nearest to what it has left, the larger of two alike, until nothing fits: so that neither measure is left
+//! over alone. Research weighed the fourth power of the cosine against the size; here the square of the sine and a
+//! little for size order the sizes alike, in integers.
+
+use crate::engine::Engine;
+use crate::score::{self, Direction};
+use crate::world::{Amount, DIMS, World};
+
+/// Servers of one size that are looked at before a host is taken to have no room for that size: more than one,
+/// because groups may keep the first away.
+const TRIES: usize = 4;
+
+/// Servers of one size.
+struct Pile {
+    demand: Amount,
+    /// The next in turn last.
+    servers: Vec<usize>,
+    /// How the size looks on the host that is being filled.
+    direction: Direction,
+    size: i64,
+    /// The host that is being filled has refused it.
+    refused: bool,
+}
+
+/// All piles.
+pub(crate) struct Piles {
+    piles: Vec<Pile>,
+    /// The capacity that directions and sizes were last worked out for.
+    capacity: Amount,
+}
+
+impl Piles {
+    /// Piles of these servers.
+    pub(crate) fn new(world: &World<'_>, servers: impl Iterator<Item = usize>) -> Self {
+        let mut of_class: Vec<Vec<usize>> = vec![Vec::new(); world.classes.len()];
+        for server in servers {
+            of_class[world.servers[server].class].push(server);
+        }
+        let mut piles: Vec<Pile> = Vec::new();
+        for (class, mut servers) in of_class.into_iter().enumerate() {
+            if servers.is_empty() {
+                continue;
+            }
+            servers.sort_unstable_by_key(|&v| std::cmp::Reverse(world.turn(v)));
+            piles.push(Pile {
+                demand: world.classes[class].demand,
+                servers,
+                direction: Direction::default(),
+                size: 0,
+                refused: false,
+            });
+        }
+        // By size, so that ties between classes do not hang on who came first.
+        piles.sort_by_key(|pile| pile.demand);
+        Self {
+            piles,
+            capacity: [0; DIMS],
+        }
+    }
+
+    /// Nobody is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.piles.is_empty()
+    }
+
+    /// Fills a host of this capacity: `free` says what it has left, `put` puts a server there if it may.
+    pub(crate) fn fill(
+        &mut self,
+        capacity: Amount,
+        engine: &mut Engine<'_, '_>,
+        free: impl Fn(&Engine<'_, '_>) -> Amount,
+        mut put: impl FnMut(&mut Engine<'_, '_>, usize) -> bool,
+    ) {
+        self.look(capacity);
+        let mut emptied = false;
+        while let Some(at) = self.best(free(engine), capacity) {
+            let pile = &mut self.piles[at];
+            let first = pile.servers.len().saturating_sub(TRIES);
+            match (first..pile.servers.len()).rev().find(|&at| put(engine, pile.servers[at])) {
+                Some(found) => {
+                    pile.servers.remove(found);
+                    if pile.servers.is_empty() {
+                        pile.refused = true;
+                        emptied = true;
+                    }
+                }
+                None => pile.refused = true,
+            }
+        }
+        if emptied {
+            self.piles.retain(|pile| !pile.servers.is_empty());
+        }
+    }
+
+    /// Turns to another host.
+    fn look(&mut self, capacity: Amount) {
+        let same = self.capacity == capacity;
+        for pile in &mut self.piles {
+            pile.refused = false;
+            if !same {
+                pile.direction = Direction::of(pile.demand, capacity);
+                let size = |d: usize| (pile.demand[d] << 12) / capacity[d].max(1);
+                pile.size = size(0).max(size(1));
+            }
+        }
+        self.capacity = capacity;
+    }
+
+    /// The pile that suits what is left best; of equals the first.
+    fn best(&self, free: Amount, capacity: Amount) -> Option<usize> {
+        let left = score::shares(free, capacity);
+        let mut best: Option<(i64, usize)> = None;
+        for (at, pile) in self.piles.iter().enumerate() {
+            if pile.refused || pile.demand[0] > free[0] || pile.demand[1] > free[1] {
+                continue;
+            }
+            let cost = 4 * score::misfit_of(left, pile.direction) - pile.size;
+            if best.is_none_or(|(least, _)| cost < least) {
+                best = Some((cost, at));
+            }
+        }
+        best.map(|(_, at)| at)
+    }
+}
