@@ -58,7 +58,9 @@ const SIZES: [(i64, i64, u64); 14] = [
 ];
 
 fn sites(fleet: &mut Fleet, number: usize) -> Vec<SiteName> {
-    let names: Vec<SiteName> = (0..number).map(|at| SiteName::from(format!("site-{at}"))).collect();
+    let names: Vec<SiteName> = (0..number)
+        .map(|at| SiteName::from(format!("site-{at}")))
+        .collect();
     for name in &names {
         fleet.sites.insert(name.clone(), Site::default());
     }

@@ -11,6 +11,7 @@
 //! 4. *Reserves*: per pair of sites likewise, on hosts that hold reserves for other losses first: they share the room.
 //! 5. *Leftovers* go server by server.
 
+use crate::copies;
 use crate::engine::Engine;
 use crate::fits;
 use crate::piles::Piles;
@@ -42,17 +43,16 @@ pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
             return false;
         }
     }
-    let half = smallest_host(world).map(|amount| amount / 2);
-    let scarce = |v: usize| (0..DIMS).any(|d| world.servers[v].demand[d] > half[d]);
-    let simple = |v: usize| world.servers[v].copies <= 2 && !scarce(v);
-    let (whole, rest): (Vec<usize>, Vec<usize>) = order.iter().partition(|&&v| !simple(v));
+    let mut phases: [Vec<usize>; PHASES] = Default::default();
+    for server in order {
+        phases[loads.phases[world.servers[server].class]].push(server);
+    }
     let mut done: Vec<usize> = Vec::with_capacity(batch.len());
-    let mut complete = place_singly(engine, &whole, &mut done);
-    if complete {
-        fill_residents(engine, &rest, &chosen);
-        fill_reserves(engine, &rest, &chosen);
-        let mut left = Vec::new();
-        for &server in &rest {
+    let mut left = Vec::new();
+    for servers in phases {
+        fill_residents(engine, &servers, &chosen);
+        fill_reserves(engine, &servers, &chosen);
+        for server in servers {
             let slot = &engine.books.slots[server];
             if slot.is_placed() && (slot.backup.is_some() || !world.servers[server].is_protected()) {
                 done.push(server);
@@ -61,8 +61,8 @@ pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
                 left.push(server);
             }
         }
-        complete = place_singly(engine, &left, &mut done);
     }
+    let complete = place_singly(engine, &left, &mut done);
     if !complete {
         for server in done {
             engine.books.lift(world, server);
@@ -93,21 +93,64 @@ fn weights(world: &World<'_>) -> Vec<i64> {
     world.classes.iter().map(|class| weight(class.demand)).collect()
 }
 
-/// The least of each measure over the open hosts.
-fn smallest_host(world: &World<'_>) -> Amount {
-    let open = world.hosts.iter().filter(|host| host.open);
-    open.fold([i64::MAX; DIMS], |least, host| {
-        [least[0].min(host.capacity[0]), least[1].min(host.capacity[1])]
-    })
+/// Sizes are placed in this many phases, the scarcest first.
+const PHASES: usize = 4;
+
+/// A size is rare when fewer than one host in this many is large enough for it.
+const RARE: usize = 8;
+
+/// Per class its phase: rare sizes, those that need more than half of the largest host, those that need more than half
+/// of the median one, in either measure, and the rest.
+fn phases(world: &World<'_>) -> Vec<usize> {
+    let open = || world.hosts.iter().filter(|host| host.open);
+    let mut limits = [[0; DIMS]; 2];
+    for d in 0..DIMS {
+        let mut amounts: Vec<i64> = open().map(|host| host.capacity[d]).collect();
+        amounts.sort_unstable();
+        limits[0][d] = amounts.last().copied().unwrap_or(0) / 2;
+        limits[1][d] = amounts.get(amounts.len() / 2).copied().unwrap_or(0) / 2;
+    }
+    let exceeds = |demand: Amount, limit: Amount| (0..DIMS).any(|d| demand[d] > limit[d]);
+    let hosts = open().count();
+    let phase = |demand: Amount| {
+        let enough = open().filter(|host| !exceeds(demand, host.capacity)).count();
+        if enough * RARE < hosts {
+            return 0;
+        }
+        let found = limits.iter().position(|&limit| exceeds(demand, limit));
+        found.map_or(PHASES - 1, |at| at + 1)
+    };
+    world.classes.iter().map(|class| phase(class.demand)).collect()
+}
+
+/// Per class and site: what the hosts have that are large enough for it.
+fn rooms(world: &World<'_>) -> Vec<Vec<Amount>> {
+    let mut rooms = vec![vec![[0; DIMS]; world.sites.len()]; world.classes.len()];
+    for host in world.hosts.iter().filter(|host| host.open) {
+        for (class, room) in world.classes.iter().zip(&mut rooms) {
+            if (0..DIMS).all(|d| class.demand[d] <= host.capacity[d]) {
+                for (room, amount) in room[host.site].iter_mut().zip(host.capacity) {
+                    *room += amount;
+                }
+            }
+        }
+    }
+    rooms
 }
 
 /// What the sites and pairs would carry, while sites are chosen.
 struct Loads {
+    /// Per class.
+    phases: Vec<usize>,
+    /// Per class and site, what hosts large enough have.
+    rooms: Vec<Vec<Amount>>,
     used: Vec<Amount>,
     pair: Vec<Amount>,
-    /// Room for residents: the ceiling, or what the open hosts have.
+    /// As `used` and `pair`, of the scarcer sizes alone, per phase: they compete for the few large hosts.
+    scarce: [(Vec<Amount>, Vec<Amount>); PHASES - 1],
+    /// Room for residents: the ceiling.
     room: Vec<Amount>,
-    /// All that the open hosts have.
+    /// All that the hosts have.
     whole: Vec<Amount>,
     storage: Vec<i64>,
 }
@@ -115,9 +158,14 @@ struct Loads {
 impl Loads {
     fn new(engine: &Engine<'_, '_>) -> Self {
         let world = engine.world;
+        let sites = world.sites.len();
+        let none = || (vec![[0; DIMS]; sites], vec![[0; DIMS]; sites * sites]);
         Self {
+            phases: phases(world),
+            rooms: rooms(world),
             used: engine.books.site_used.clone(),
             pair: engine.books.pair.clone(),
+            scarce: std::array::from_fn(|_| none()),
             room: world.sites.iter().map(|site| site.ceiling).collect(),
             whole: world.sites.iter().map(|site| site.capacity).collect(),
             storage: engine.books.site_storage.clone(),
@@ -132,14 +180,36 @@ impl Loads {
         dense.open && wanted.allows(site) && !dense.hosts.is_empty() && (stored || wanted.storage == 0)
     }
 
+    /// How full `from` would be with one more of this class.
+    fn resident(&self, class: usize, demand: Amount, from: usize) -> i64 {
+        let full = |used: &[Amount], room: Amount| {
+            let of = |d: usize| share(used[from][d] + demand[d], room[d]);
+            of(0).max(of(1))
+        };
+        let scarce = self.scarce.get(self.phases[class]);
+        let scarce = scarce.map(|(used, _)| full(used, self.rooms[class][from]));
+        full(&self.used, self.room[from]).max(scarce.unwrap_or(0))
+    }
+
+    /// How full `to` would be after the loss of `from` with one more of this class.
+    fn reserve(&self, class: usize, demand: Amount, from: usize, to: usize) -> i64 {
+        let at = from * self.used.len() + to;
+        let full = |used: &[Amount], pair: &[Amount], room: Amount| {
+            let of = |d: usize| share(used[to][d] + pair[at][d] + demand[d], room[d]);
+            of(0).max(of(1))
+        };
+        let scarce = self.scarce.get(self.phases[class]);
+        let scarce = scarce.map(|(used, pair)| full(used, pair, self.rooms[class][to]));
+        full(&self.used, &self.pair, self.whole[to]).max(scarce.unwrap_or(0))
+    }
+
     /// The pair of sites whose fuller one stays emptiest; ties go to the first.
     fn choose(&mut self, world: &World<'_>, server: usize) -> Option<Sites> {
-        let demand = world.servers[server].demand;
+        let (demand, class) = (world.servers[server].demand, world.servers[server].class);
         let sites = world.sites.len();
         let mut best: Option<(i64, usize, Option<usize>)> = None;
         for from in (0..sites).filter(|&site| self.takes(world, server, site)) {
-            let full = |d: usize| share(self.used[from][d] + demand[d], self.room[from][d]);
-            let mine = full(0).max(full(1));
+            let mine = self.resident(class, demand, from);
             if mine > 1 << 20 {
                 continue;
             }
@@ -153,25 +223,34 @@ impl Loads {
                 if !world.apart_enough(world.servers[server].spread, a, b) {
                     continue;
                 }
-                let pair = self.pair[from * sites + to];
-                let full = |d: usize| share(self.used[to][d] + pair[d] + demand[d], self.whole[to][d]);
-                let candidate = (mine.max(full(0)).max(full(1)), from, Some(to));
+                let candidate = (mine.max(self.reserve(class, demand, from, to)), from, Some(to));
                 best = Some(best.map_or(candidate, |least| least.min(candidate)));
             }
         }
         let (_, primary, backup) = best?;
-        let storage = world.servers[server].storage;
-        self.storage[primary] += storage;
-        for (d, amount) in demand.into_iter().enumerate() {
-            self.used[primary][d] += amount;
+        self.add(world, server, primary, backup);
+        Some(Sites { primary, backup })
+    }
+
+    fn add(&mut self, world: &World<'_>, server: usize, primary: usize, backup: Option<usize>) {
+        let (demand, class) = (world.servers[server].demand, world.servers[server].class);
+        let (storage, sites) = (world.servers[server].storage, world.sites.len());
+        let add = |used: &mut Vec<Amount>, pair: &mut Vec<Amount>| {
+            for (d, amount) in demand.into_iter().enumerate() {
+                used[primary][d] += amount;
+                if let Some(to) = backup {
+                    pair[primary * sites + to][d] += amount;
+                }
+            }
+        };
+        add(&mut self.used, &mut self.pair);
+        if let Some((used, pair)) = self.scarce.get_mut(self.phases[class]) {
+            add(used, pair);
         }
+        self.storage[primary] += storage;
         if let Some(to) = backup {
             self.storage[to] += storage;
-            for (d, amount) in demand.into_iter().enumerate() {
-                self.pair[primary * sites + to][d] += amount;
-            }
         }
-        Some(Sites { primary, backup })
     }
 }
 
@@ -195,10 +274,11 @@ fn fill_residents(engine: &mut Engine<'_, '_>, servers: &[usize], chosen: &[Opti
         let here = |v: &usize| chosen[*v].is_some_and(|sites| sites.primary == site);
         let mut piles = Piles::new(world, servers.iter().copied().filter(here));
         let mut hosts = open_hosts(world, site);
-        // Those that are on already cost nothing more.
+        // Those that are on already cost nothing more; those with reserves had better stay asleep.
         hosts.sort_by_cached_key(|&host| {
             let on = engine.books.is_on(world, host);
-            (!on, score::inefficiency(world, host), host)
+            let reserved = engine.books.most_reserved[host] != [0; DIMS];
+            (!on, reserved, score::inefficiency(world, host), host)
         });
         for host in hosts {
             if piles.is_empty() {
@@ -227,6 +307,7 @@ fn fill_residents(engine: &mut Engine<'_, '_>, servers: &[usize], chosen: &[Opti
 fn fill_reserves(engine: &mut Engine<'_, '_>, servers: &[usize], chosen: &[Option<Sites>]) {
     let world = engine.world;
     let sites = world.sites.len();
+    let wish = Wish::new(world);
     let mut pairs: Vec<Vec<usize>> = vec![Vec::new(); sites * sites];
     for &server in servers {
         if let Some(Sites {
@@ -238,7 +319,11 @@ fn fill_reserves(engine: &mut Engine<'_, '_>, servers: &[usize], chosen: &[Optio
             pairs[primary * sites + to].push(server);
         }
     }
-    for (pair, servers) in pairs.into_iter().enumerate().filter(|(_, servers)| !servers.is_empty()) {
+    for (pair, servers) in pairs
+        .into_iter()
+        .enumerate()
+        .filter(|(_, servers)| !servers.is_empty())
+    {
         let (from, to) = (pair / sites, pair % sites);
         let mut piles = Piles::new(world, servers.into_iter());
         let mut hosts = open_hosts(world, to);
@@ -265,12 +350,15 @@ fn fill_reserves(engine: &mut Engine<'_, '_>, servers: &[usize], chosen: &[Optio
                     ]
                 },
                 |engine, server| {
-                    let fits = fits::backup(world, &engine.books, server, host, false).is_ok();
-                    if fits {
-                        engine.books.set_copies(world, server, vec![to]);
-                        engine.books.add_backup(world, server, host);
+                    if fits::backup(world, &engine.books, server, host, false).is_err() {
+                        return false;
                     }
-                    fits
+                    let Ok(copies) = copies::choose(world, &engine.books, server, Some(host), &wish) else {
+                        return false;
+                    };
+                    engine.books.set_copies(world, server, copies);
+                    engine.books.add_backup(world, server, host);
+                    true
                 },
             );
         }

@@ -172,7 +172,10 @@ impl Index {
             Some(missed) if !new && missed.len() <= hosts.len() => {
                 for &host in missed {
                     if world.hosts[host].zone == zone {
-                        tournament.set(world.hosts[host].place_in_zone, question.score(world, books, host));
+                        tournament.set(
+                            world.hosts[host].place_in_zone,
+                            question.score(world, books, host),
+                        );
                     }
                 }
             }

@@ -79,7 +79,10 @@ impl Piles {
         while let Some(at) = self.best(free(engine), capacity) {
             let pile = &mut self.piles[at];
             let first = pile.servers.len().saturating_sub(TRIES);
-            match (first..pile.servers.len()).rev().find(|&at| put(engine, pile.servers[at])) {
+            match (first..pile.servers.len())
+                .rev()
+                .find(|&at| put(engine, pile.servers[at]))
+            {
                 Some(found) => {
                     pile.servers.remove(found);
                     if pile.servers.is_empty() {

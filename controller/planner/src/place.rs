@@ -103,7 +103,15 @@ fn complete(
             },
         ));
     }
-    let found = find_backup_for(world, books, index, server, wish, world.hosts[host].zone, pressure)?;
+    let found = find_backup_for(
+        world,
+        books,
+        index,
+        server,
+        wish,
+        world.hosts[host].zone,
+        pressure,
+    )?;
     let cost = (kind, found.pressure, score + found.score);
     Some((
         cost,

@@ -56,10 +56,8 @@ fn protect_one(engine: &mut Engine<'_, '_>, server: usize) -> bool {
         Some(host) => copies::choose(world, &engine.books, server, Some(host), &wish)
             .ok()
             .map(|copies| (host, copies)),
-        None => {
-            place::find_backup(world, &engine.books, &mut engine.index, server, &wish)
-                .map(|found| (found.host, found.copies))
-        }
+        None => place::find_backup(world, &engine.books, &mut engine.index, server, &wish)
+            .map(|found| (found.host, found.copies)),
     };
     // Copies without a host to start on are worth having: the data survives.
     let (backup, copies) = match found {

@@ -92,7 +92,13 @@ fn servers(engine: &mut Engine<'_, '_>, plan: &mut Plan) {
             held: held(engine, server),
         };
         let unprotected = lacks.then(|| why::protection(world, &mut engine.books, server));
-        placed.push((dense.id.clone(), ServerPlan { unprotected, ..decided }));
+        placed.push((
+            dense.id.clone(),
+            ServerPlan {
+                unprotected,
+                ..decided
+            },
+        ));
     }
     // In the order of their names already: built at once, without a search each.
     plan.servers = placed.into_iter().collect();

@@ -161,7 +161,11 @@ pub(crate) fn summarise(engine: &Engine<'_, '_>, plan: &mut Plan) {
     };
     let mut summaries: Vec<ScenarioSummary> = scenarios.all.iter().map(empty).collect();
     let mut first: Vec<Option<(i64, i64, usize)>> = vec![None; summaries.len()];
-    let by_rack: Vec<&[usize]> = world.racks.iter().map(|rack| scenarios.of_rack(&rack.name)).collect();
+    let by_rack: Vec<&[usize]> = world
+        .racks
+        .iter()
+        .map(|rack| scenarios.of_rack(&rack.name))
+        .collect();
     let of_host = |host: usize| by_rack[world.hosts[host].rack];
     for (v, server) in world.servers.iter().enumerate() {
         let slot = &books.slots[v];

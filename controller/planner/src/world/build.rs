@@ -254,7 +254,10 @@ fn dense_hosts(
             sites[site].zones.push(zone);
         }
         zones[zone].hosts.push(hosts.len());
-        hosts.push(DenseHost { place_in_zone, ..dense });
+        hosts.push(DenseHost {
+            place_in_zone,
+            ..dense
+        });
     }
     hosts
 }

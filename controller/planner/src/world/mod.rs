@@ -186,7 +186,6 @@ impl DenseServer {
             .as_ref()
             .is_none_or(|sites| sites.binary_search(&site).is_ok())
     }
-
 }
 
 /// What servers of one kind ask for: whatever is true of one of them, groups aside, is true of all.
