@@ -240,8 +240,9 @@ pub(crate) fn explain_waiting(engine: &mut Engine<'_, '_>) {
         if let Item::Server(server) = item {
             let wanted = &world.servers[server];
             let quota = used.check(world, wanted.tenant, &quota::of_server(wanted));
-            let reason = match (wanted.malformed.clone(), quota) {
-                (Some(on), _) | (None, Err(on)) => Waiting::on(on),
+            let reason = match (&wanted.malformed, quota) {
+                (Some(on), _) => Waiting::on(WaitingOn::clone(on)),
+                (None, Err(on)) => Waiting::on(on),
                 (None, Ok(())) => {
                     let behind = ahead;
                     ahead += 1;

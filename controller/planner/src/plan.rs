@@ -53,7 +53,7 @@ pub struct ServerPlan {
     pub watts: i64,
     /// It runs, but the copies or the reserve that its policy asks for cannot be had now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unprotected: Option<Waiting>,
+    pub unprotected: Option<Box<Waiting>>,
     /// It stays where it was recorded although nothing may be decided about that place: the site or host is fenced,
     /// unknown or not ready. Text for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -91,7 +91,7 @@ fn servers(engine: &mut Engine<'_, '_>, plan: &mut Plan) {
             unprotected: None,
             held: held(engine, server),
         };
-        let unprotected = lacks.then(|| why::protection(world, &mut engine.books, server));
+        let unprotected = lacks.then(|| Box::new(why::protection(world, &mut engine.books, server)));
         placed.push((
             dense.id.clone(),
             ServerPlan {

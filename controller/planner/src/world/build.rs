@@ -419,8 +419,8 @@ fn dense_server(world: &World<'_>, names: &Names<'_>, id: &ServerId, server: &Se
         warm: server.warm,
         allowed,
         apart: None,
-        malformed: malformed(server),
-        was: was(world, names, server),
+        malformed: malformed(server).map(Box::new),
+        was: was(world, names, server).map(Box::new),
         released: server.released,
     }
 }

@@ -153,9 +153,9 @@ pub(crate) struct DenseServer {
     /// Index into `World::groups`, and how far apart.
     pub(crate) apart: Option<(usize, ApartBy)>,
     /// Why it can never be placed as written.
-    pub(crate) malformed: Option<WaitingOn>,
+    pub(crate) malformed: Option<Box<WaitingOn>>,
     /// The last decision.
-    pub(crate) was: Option<Was>,
+    pub(crate) was: Option<Box<Was>>,
     pub(crate) released: bool,
 }
 
