@@ -146,6 +146,7 @@ fn synthetic(seed: u64, hosts: usize, servers: usize, load: i64) -> Fleet {
         let apart = (at % 10 < 3).then(|| Apart {
             group: format!("g{}", at / 10),
             by: ApartBy::Host,
+            ..Apart::default()
         });
         let server = Server {
             tenant: "city".into(),

@@ -45,14 +45,14 @@ pub(crate) fn allows_backup(
 /// The other members of its group, and how far apart each pair must be: the stricter of the two.
 pub(crate) fn others<'w>(world: &'w World<'_>, server: usize) -> impl Iterator<Item = (usize, ApartBy)> + 'w {
     let apart = world.servers[server].apart;
-    let members = apart.map_or(&[][..], |(group, _)| &world.groups[group].members);
+    let members = apart.map_or(&[][..], |apart| &world.groups[apart.group].members);
     members
         .iter()
         .filter(move |&&other| other != server)
         .filter_map(move |&other| {
-            let (_, mine) = apart?;
-            let (_, its) = world.servers[other].apart?;
-            Some((other, mine.max(its)))
+            let (mine, its) = (apart?, world.servers[other].apart?);
+            let free = mine.domain.is_some() && mine.domain == its.domain;
+            (!free).then_some((other, mine.by.max(its.by)))
         })
 }
 

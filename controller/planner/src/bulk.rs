@@ -44,11 +44,21 @@ pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
         }
     }
     let mut phases: [Vec<usize>; PHASES] = Default::default();
+    let mut left = Vec::new();
+    // Affinity groups go first, and each as a whole: what they need on one host is more than any one server.
+    let mut circles = Vec::new();
     for server in order {
+        if world.servers[server].together.is_some() {
+            circles.push(server);
+            continue;
+        }
         phases[loads.phases[world.servers[server].class]].push(server);
     }
     let mut done: Vec<usize> = Vec::with_capacity(batch.len());
-    let mut left = Vec::new();
+    circles.sort_by_key(|&v| world.servers[v].together.map(|(circle, _)| circle));
+    if !place_singly(engine, &circles, &mut done) {
+        return undo(engine, done);
+    }
     for servers in phases {
         fill_residents(engine, &servers, &chosen);
         fill_reserves(engine, &servers, &chosen);
@@ -62,13 +72,15 @@ pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
             }
         }
     }
-    let complete = place_singly(engine, &left, &mut done);
-    if !complete {
-        for server in done {
-            engine.books.lift(world, server);
-        }
+    place_singly(engine, &left, &mut done) || undo(engine, done)
+}
+
+/// Takes everything back: nobody was placed.
+fn undo(engine: &mut Engine<'_, '_>, done: Vec<usize>) -> bool {
+    for server in done {
+        engine.books.lift(engine.world, server);
     }
-    complete
+    false
 }
 
 /// Places servers one by one; stops at the first that finds no place.

@@ -52,7 +52,10 @@ fn explain_server(fleet: &Fleet, plan: &Plan, id: &ServerId, explanation: &mut E
                 .push(format!("a copy of its data is at {site}"));
         }
         explanation.placed.extend(decided.held.clone());
-        explanation.waiting = explanation.waiting.take().or_else(|| decided.unprotected.as_deref().cloned());
+        explanation.waiting = explanation
+            .waiting
+            .take()
+            .or_else(|| decided.unprotected.as_deref().cloned());
     }
     // The world as the plan leaves it, without this server: what each host would say to it.
     let mut after = fleet.clone();

@@ -23,6 +23,8 @@ pub enum Rule {
     Copies,
     /// An anti-affinity group shares what it must not, now or after a loss.
     Apart,
+    /// Members of an affinity group are apart, now or after a loss.
+    Together,
     /// A scenario leaves a protected server without a place, or overloads one.
     Survives,
     /// A quota is exceeded by something new.

@@ -3,6 +3,7 @@
 use crate::apart;
 use crate::reason::Resource;
 use crate::state::Books;
+use crate::together;
 use crate::world::{DIMS, World};
 
 /// What speaks against a host, in the order in which it is asked.
@@ -26,6 +27,8 @@ pub(crate) enum Against {
     Storage,
     /// An anti-affinity group.
     Apart,
+    /// An affinity group.
+    Together,
     /// The host sleeps and the server must start at once.
     Asleep,
 }
@@ -56,11 +59,13 @@ pub(crate) fn primary(world: &World<'_>, books: &Books, server: usize, host: usi
     ceiling(world, books, server, dense.site)?;
     primary_watts(world, books, server, host)?;
     storage(world, books, server, dense.site)?;
-    if apart::allows_primary(world, books, server, host) {
-        Ok(())
-    } else {
-        Err(Against::Apart)
+    if !apart::allows_primary(world, books, server, host) {
+        return Err(Against::Apart);
     }
+    if !together::allows_primary(world, books, server, host) {
+        return Err(Against::Together);
+    }
+    Ok(())
 }
 
 /// What speaks against reserving `host` for `server`, whose primary is in the books and whose backup is not.
@@ -132,11 +137,13 @@ pub(crate) fn backup_for(
             });
         }
     }
-    if apart::allows_backup(world, books, server, host, zone) {
-        Ok(())
-    } else {
-        Err(Against::Apart)
+    if !apart::allows_backup(world, books, server, host, zone) {
+        return Err(Against::Apart);
     }
+    if !together::allows_backup(world, books, server, host) {
+        return Err(Against::Together);
+    }
+    Ok(())
 }
 
 /// Whether `host` can physically run `server`, which is not in the books: capacity and power as they are now, with no
@@ -156,7 +163,12 @@ pub(crate) fn takeover(world: &World<'_>, books: &Books, server: usize, host: us
             .primary
             .is_none_or(|place| !apart::meet(world, by, place, host))
     });
-    usable && room && apart && books.committed_mw[dense.rack] + asked <= world.racks[dense.rack].capacity_mw
+    let together = together::allows_primary(world, books, server, host);
+    usable
+        && room
+        && apart
+        && together
+        && books.committed_mw[dense.rack] + asked <= world.racks[dense.rack].capacity_mw
 }
 
 /// Whether the site may use that much more.

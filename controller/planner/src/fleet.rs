@@ -223,7 +223,7 @@ pub enum Spread {
     SharedRisk,
 }
 
-/// The level at which members of a group keep apart.
+/// The level at which members of a group keep apart, or together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ApartBy {
     /// Never on one host.
@@ -242,6 +242,21 @@ pub struct Apart {
     /// Name of the group; groups of two tenants are never the same group.
     pub group: String,
     /// How far apart. When members differ, the stricter of any two holds between them.
+    pub by: ApartBy,
+    /// Members with the same domain may be together: only those of different domains (say, the halves of a cluster)
+    /// keep apart. `None` keeps apart from every other member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+}
+
+/// An affinity group: all its members run on one host, in one rack or at one site, and those that a loss takes start
+/// together again. Who finds no room there waits; nothing is moved to bring a group together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Together {
+    /// Name of the group; groups of two tenants are never the same group.
+    pub group: String,
+    /// How near. When members differ, the stricter of any two holds between them.
     pub by: ApartBy,
 }
 
@@ -292,6 +307,9 @@ pub struct Server {
     pub sites_allowed: Option<BTreeSet<SiteName>>,
     /// Anti-affinity.
     pub apart: Option<Apart>,
+    /// Affinity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub together: Option<Together>,
     /// Where it is now; `None` for a new one.
     pub current: Option<Placement>,
     /// Its present place is proven to be off and a failover was granted: start it at its reserve, or anywhere a copy
@@ -315,6 +333,7 @@ impl Default for Server {
             warm: false,
             sites_allowed: None,
             apart: None,
+            together: None,
             current: None,
             released: false,
         }

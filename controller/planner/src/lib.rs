@@ -37,6 +37,7 @@ mod scenario;
 mod score;
 mod state;
 mod summary;
+mod together;
 mod why;
 mod world;
 
@@ -46,7 +47,7 @@ pub use explain::explain;
 pub use fault::{Fault, Rule};
 pub use fleet::{
     Apart, ApartBy, Colocation, ColocationSpread, Device, DevicePosition, Feed, Fleet, Host, HostUse,
-    Placement, Quota, Rack, Server, Site, Spread, State, Tenant, UnitRange,
+    Placement, Quota, Rack, Server, Site, Spread, State, Tenant, Together, UnitRange,
 };
 pub use ids::{ColocationId, DemandId, HostName, RackName, RiskName, ServerId, SiteName, TenantName};
 pub use loss::simulate_loss;

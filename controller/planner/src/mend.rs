@@ -8,7 +8,8 @@ use crate::fits;
 use crate::place::{self, Wish};
 use crate::plan::MoveReason;
 use crate::state::Slot;
-use crate::world::DIMS;
+use crate::together;
+use crate::world::{DIMS, count};
 
 /// Where an existing server may go: its own site first, then where its data is, then anywhere.
 fn wish_for(engine: &Engine<'_, '_>, server: usize, own_site: bool) -> Wish {
@@ -154,6 +155,9 @@ fn relocate(engine: &mut Engine<'_, '_>, server: usize, reason: MoveReason, own_
     if engine.moves_left <= 0 {
         return false;
     }
+    if together::has_company(engine.world, &engine.books, server) {
+        return relocate_circle(engine, server, reason);
+    }
     let unprotected = engine.books.slots[server].backup.is_none();
     let wish = Wish {
         alone_will_do: unprotected,
@@ -173,6 +177,62 @@ fn relocate(engine: &mut Engine<'_, '_>, server: usize, reason: MoveReason, own_
         engine.moves_left -= 1;
     }
     found.is_some()
+}
+
+/// Moves a server and the rest of its affinity group, none of which may go alone: all of them, or none.
+fn relocate_circle(engine: &mut Engine<'_, '_>, server: usize, reason: MoveReason) -> bool {
+    let world = engine.world;
+    let Some((circle, _)) = world.servers[server].together else {
+        return false;
+    };
+    let on_host = |v: &usize| engine.books.slots[*v].primary.is_some();
+    let members: Vec<usize> = world.circles[circle]
+        .members
+        .iter()
+        .copied()
+        .filter(on_host)
+        .collect();
+    if count(members.len()) > engine.moves_left {
+        return false;
+    }
+    let wishes: Vec<Wish> = members
+        .iter()
+        .map(|&member| Wish {
+            alone_will_do: engine.books.slots[member].backup.is_none(),
+            ..wish_for(engine, member, true)
+        })
+        .collect();
+    let before: Vec<Slot> = members
+        .iter()
+        .map(|&member| engine.books.lift(world, member))
+        .collect();
+    for (member, wish) in members.iter().zip(&wishes) {
+        let found = engine.find(*member, wish);
+        let stays = |slot: &Slot| *member == server && slot.primary == before_of(&members, &before, server);
+        match found.filter(|slot| !stays(slot)) {
+            Some(slot) => engine.books.put(world, *member, &slot),
+            None => {
+                for (&member, slot) in members.iter().zip(&before) {
+                    engine.books.lift(world, member);
+                    engine.books.put(world, member, slot);
+                }
+                return false;
+            }
+        }
+    }
+    for ((&member, wish), slot) in members.iter().zip(&wishes).zip(&before) {
+        keep_data(engine, member, wish);
+        if engine.books.slots[member].primary != slot.primary {
+            engine.moved[member].get_or_insert(reason);
+            engine.moves_left -= 1;
+        }
+    }
+    true
+}
+
+fn before_of(members: &[usize], before: &[Slot], server: usize) -> Option<usize> {
+    let at = members.iter().position(|&member| member == server)?;
+    before[at].primary
 }
 
 /// Another host at the same site, with the reserve where it is.

@@ -7,7 +7,8 @@ use crate::fits;
 use crate::index::{Index, Question};
 use crate::score;
 use crate::state::{Books, Slot};
-use crate::world::{DIMS, World, count};
+use crate::together;
+use crate::world::{Amount, DIMS, World, count};
 
 /// What a search may do.
 #[derive(Clone, Debug)]
@@ -163,6 +164,7 @@ fn find_backup_for(
 ) -> Option<Reserve> {
     let from = world.zones[zone].site;
     let wanted = &world.servers[server];
+    let crowd = crowd(world, books, server);
     let mut best: Option<Reserve> = None;
     for (site, dense) in world.sites.iter().enumerate() {
         let fresh = !wish.data.contains(&site);
@@ -185,7 +187,10 @@ fn find_backup_for(
                 warm: wanted.warm,
             };
             let good = |host: usize| fits::backup_for(world, books, server, host, false, zone).is_ok();
-            let Some((score, host)) = index.best(world, books, to, question, good) else {
+            let roomy = |host: usize| good(host) && crowd_fits(world, crowd, host, books.used[host]);
+            let found = index.best(world, books, to, question, roomy);
+            let alone = || index.best(world, books, to, question, good);
+            let Some((score, host)) = found.or_else(|| (crowd != [0; DIMS]).then(alone).flatten()) else {
                 continue;
             };
             let copies = match copies::choose_for(world, books, server, zone, Some(host), wish) {
@@ -220,9 +225,36 @@ pub(crate) fn best_primary(
     let question = Question::Primary {
         demand: world.servers[server].demand,
     };
-    index.best(world, books, zone, question, |host| {
-        fits::primary(world, books, server, host).is_ok()
-    })
+    let crowd = crowd(world, books, server);
+    let good = |host: usize| fits::primary(world, books, server, host).is_ok();
+    if crowd == [0; DIMS] {
+        return index.best(world, books, zone, question, good);
+    }
+    let taken = |host: usize| [0, 1].map(|d| books.used[host][d] + books.most_reserved[host][d]);
+    let roomy = |host: usize| good(host) && crowd_fits(world, crowd, host, taken(host));
+    let found = index.best(world, books, zone, question, roomy);
+    found.or_else(|| index.best(world, books, zone, question, good))
+}
+
+/// What its affinity group will need on one host, itself included, as long as none of the group has a place; nothing
+/// for one that is in no such group.
+fn crowd(world: &World<'_>, books: &Books, server: usize) -> Amount {
+    if world.servers[server].together.is_none() || together::has_company(world, books, server) {
+        [0; DIMS]
+    } else {
+        let mut crowd = together::crowd(world, books, server);
+        if crowd != [0; DIMS] {
+            for (sum, amount) in crowd.iter_mut().zip(world.servers[server].demand) {
+                *sum += amount;
+            }
+        }
+        crowd
+    }
+}
+
+/// Whether the host has room for a whole crowd.
+fn crowd_fits(world: &World<'_>, crowd: Amount, host: usize, taken: Amount) -> bool {
+    (0..DIMS).all(|d| crowd[d] == 0 || taken[d] + crowd[d] <= world.hosts[host].capacity[d])
 }
 
 /// How full the site would be, in thousandths of its ceiling.

@@ -176,6 +176,13 @@ pub enum WaitingOn {
         /// The level.
         by: ApartBy,
     },
+    /// The affinity group has a place, and there is no room left at it.
+    TogetherGroup {
+        /// The group (of the same tenant).
+        group: String,
+        /// The level.
+        by: ApartBy,
+    },
     /// The tenant's quota.
     Quota {
         /// Which limit.
@@ -314,6 +321,7 @@ impl WaitingOn {
             Self::NoSecondSite { .. } => "NoSecondSite",
             Self::SharedRisk { .. } => "SharedRisk",
             Self::ApartGroup { .. } => "ApartGroup",
+            Self::TogetherGroup { .. } => "TogetherGroup",
             Self::Quota { .. } => "Quota",
             Self::Storage { .. } => "Storage",
             Self::RackUnits { .. } => "RackUnits",
@@ -411,6 +419,12 @@ impl fmt::Display for WaitingOn {
                 f,
                 "no {} is left that keeps it apart from the rest of group {group}, also after a loss: make the group \
                  smaller or the rule weaker",
+                level(*by)
+            ),
+            Self::TogetherGroup { group, by } => write!(
+                f,
+                "group {group} shares one {} and there is no room for it where the others are: make the group or its \
+                 members smaller, or the rule weaker",
                 level(*by)
             ),
             Self::Quota {

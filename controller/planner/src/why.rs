@@ -8,7 +8,7 @@ use crate::place::Wish;
 use crate::reason::{Considered, Resource, Waiting, WaitingOn};
 use crate::scenario::Scenario;
 use crate::state::Books;
-use crate::world::{DIMS, DenseScenario, World, count, watts_up};
+use crate::world::{Apartness, DIMS, DenseScenario, World, count, watts_up};
 
 impl Against {
     /// The condition reason that a host refused for this counts under.
@@ -24,6 +24,7 @@ impl Against {
             Self::Watts { .. } => "RackWatts",
             Self::Storage => "Storage",
             Self::Apart => "ApartGroup",
+            Self::Together => "TogetherGroup",
             Self::Asleep => "Asleep",
         }
     }
@@ -41,6 +42,7 @@ impl Against {
             Self::Watts { .. } => 7,
             Self::Storage => 8,
             Self::Apart => 9,
+            Self::Together => 4,
         }
     }
 
@@ -275,6 +277,7 @@ fn primary_text(world: &World<'_>, books: &Books, server: usize, against: Agains
         },
         Against::Storage => storage_text(world, books, server),
         Against::Apart => apart_text(world, server),
+        Against::Together => together_text(world, server),
     }
 }
 
@@ -311,6 +314,7 @@ fn backup_text(
         Against::Watts { asked, left } => reserve(Resource::Watts, watts_up(asked), left.div_euclid(1000)),
         Against::Asleep => reserve(Resource::Cpu, wanted.demand[0], 0),
         Against::Apart => apart_text(world, server),
+        Against::Together => together_text(world, server),
         Against::Storage => storage_text(world, books, server),
         Against::Closed | Against::NotAllowed | Against::Shares | Against::Ceiling(_) => {
             copies_text(world, books, server)
@@ -373,9 +377,21 @@ fn storage_text(world: &World<'_>, books: &Books, server: usize) -> WaitingOn {
     }
 }
 
+fn together_text(world: &World<'_>, server: usize) -> WaitingOn {
+    match world.servers[server].together {
+        Some((circle, by)) => WaitingOn::TogetherGroup {
+            group: world.circles[circle].name.clone(),
+            by,
+        },
+        None => WaitingOn::UnknownInventory {
+            hosts: count(world.hosts.len()),
+        },
+    }
+}
+
 fn apart_text(world: &World<'_>, server: usize) -> WaitingOn {
     match world.servers[server].apart {
-        Some((group, by)) => WaitingOn::ApartGroup {
+        Some(Apartness { group, by, .. }) => WaitingOn::ApartGroup {
             group: world.groups[group].name.clone(),
             by,
         },

@@ -43,6 +43,7 @@ fn fleet(servers: i64) -> Fleet {
         let apart = (at % 5 == 0).then(|| Apart {
             group: format!("g{}", at / 15),
             by: ApartBy::Host,
+            ..Apart::default()
         });
         let server = Server {
             tenant: "city".into(),

@@ -100,6 +100,7 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
                         ApartBy::Rack => raidc_planner::ApartBy::Rack,
                         ApartBy::Site => raidc_planner::ApartBy::Site,
                     },
+                    ..Apart::default()
                 }),
                 current,
                 released: false,

@@ -76,6 +76,16 @@ fn compare(
 }
 
 fn meet(model: &Model<'_>, a: usize, b: usize, here: usize, there: usize) -> bool {
+    let domain = |at: usize| {
+        model.servers[at]
+            .spec
+            .apart
+            .as_ref()
+            .and_then(|apart| apart.domain.as_ref())
+    };
+    if domain(a).is_some() && domain(a) == domain(b) {
+        return false;
+    }
     let by = |at: usize| model.servers[at].spec.apart.as_ref().map(|apart| apart.by);
     let (here, there) = (&model.hosts[here], &model.hosts[there]);
     match by(a).max(by(b)) {

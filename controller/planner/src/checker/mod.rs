@@ -14,6 +14,7 @@ mod fit;
 mod ledger;
 mod model;
 mod survive;
+mod together;
 
 use std::borrow::Cow;
 
@@ -46,6 +47,7 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Vec<Fault> {
     copies::check(&model, &mut faults);
     survive::check(&model, &mut faults);
     apart::check(&model, &mut faults);
+    together::check(&model, &mut faults);
     devices::check(&model, &mut faults);
     ledger::check(&model, &mut faults);
     faults.sort();

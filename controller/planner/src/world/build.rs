@@ -4,7 +4,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::zones::Zones;
-use super::{Class, DenseHost, DenseRack, DenseServer, DenseSite, Group, Was, World, Zone, power};
+use super::{
+    Apartness, Circle, Class, DenseHost, DenseRack, DenseServer, DenseSite, Group, Was, World, Zone, power,
+};
 use crate::fleet::{Fleet, Host, HostUse, Rack, Server, Site, State};
 use crate::ids::{HostName, ServerId, SiteName, TenantName};
 use crate::plan::Problem;
@@ -68,6 +70,7 @@ pub(crate) fn build(fleet: &Fleet) -> World<'_> {
         classes: Vec::new(),
         tenants: fleet.tenants.keys().cloned().collect(),
         groups: Vec::new(),
+        circles: Vec::new(),
         problems: Vec::new(),
     };
     dense_servers(&mut world);
@@ -350,6 +353,7 @@ fn dense_servers<'f>(world: &mut World<'f>) {
     });
     names.racks.extend(known);
     let mut groups: HashMap<(&TenantName, &str), usize> = HashMap::new();
+    let mut circles: HashMap<(&TenantName, &str), usize> = HashMap::new();
     let mut classes: HashMap<Class, usize> = HashMap::new();
     let mut servers = Vec::with_capacity(fleet.servers.len());
     for (index, (id, server)) in fleet.servers.iter().enumerate() {
@@ -360,13 +364,32 @@ fn dense_servers<'f>(world: &mut World<'f>) {
                 world.groups.push(Group {
                     name: apart.group.clone(),
                     members: Vec::new(),
+                    domains: Vec::new(),
                 });
             }
-            world.groups[group].members.push(index);
-            (group, apart.by)
+            let members = &mut world.groups[group];
+            members.members.push(index);
+            Apartness {
+                group,
+                by: apart.by,
+                domain: apart.domain.as_ref().map(|name| members.domain(name)),
+            }
+        });
+        let together = server.together.as_ref().map(|together| {
+            let fresh = world.circles.len();
+            let circle = *circles.entry((&server.tenant, &together.group)).or_insert(fresh);
+            if circle == fresh {
+                world.circles.push(Circle {
+                    name: together.group.clone(),
+                    members: Vec::new(),
+                });
+            }
+            world.circles[circle].members.push(index);
+            (circle, together.by)
         });
         let mut dense = dense_server(world, &names, id, server);
         dense.apart = apart;
+        dense.together = together;
         dense.class = intern(&mut classes, &mut world.classes, class_of(&dense));
         servers.push(dense);
     }
@@ -419,6 +442,7 @@ fn dense_server(world: &World<'_>, names: &Names<'_>, id: &ServerId, server: &Se
         warm: server.warm,
         allowed,
         apart: None,
+        together: None,
         malformed: malformed(server).map(Box::new),
         was: was(world, names, server).map(Box::new),
         released: server.released,

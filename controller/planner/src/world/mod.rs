@@ -151,12 +151,24 @@ pub(crate) struct DenseServer {
     /// Sites it may use; ascending. `None` is any.
     pub(crate) allowed: Option<Vec<usize>>,
     /// Index into `World::groups`, and how far apart.
-    pub(crate) apart: Option<(usize, ApartBy)>,
+    pub(crate) apart: Option<Apartness>,
+    /// Index into `World::circles`, and how near.
+    pub(crate) together: Option<(usize, ApartBy)>,
     /// Why it can never be placed as written.
     pub(crate) malformed: Option<Box<WaitingOn>>,
     /// The last decision.
     pub(crate) was: Option<Box<Was>>,
     pub(crate) released: bool,
+}
+
+/// A server's part in an anti-affinity group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Apartness {
+    /// Index into `World::groups`.
+    pub(crate) group: usize,
+    pub(crate) by: ApartBy,
+    /// Number of its domain within the group; members of one domain may be together.
+    pub(crate) domain: Option<usize>,
 }
 
 /// Where a server was.
@@ -205,6 +217,27 @@ pub(crate) struct Group {
     pub(crate) name: String,
     /// Servers, ascending.
     pub(crate) members: Vec<usize>,
+    /// Names of the domains, in the order of their first member.
+    pub(crate) domains: Vec<String>,
+}
+
+impl Group {
+    /// The number of a domain, old or new.
+    pub(crate) fn domain(&mut self, name: &str) -> usize {
+        let known = self.domains.iter().position(|domain| domain == name);
+        known.unwrap_or_else(|| {
+            self.domains.push(name.to_owned());
+            self.domains.len() - 1
+        })
+    }
+}
+
+/// The members of one affinity group.
+#[derive(Debug)]
+pub(crate) struct Circle {
+    pub(crate) name: String,
+    /// Servers, ascending.
+    pub(crate) members: Vec<usize>,
 }
 
 /// The fleet in dense form.
@@ -221,6 +254,7 @@ pub(crate) struct World<'f> {
     pub(crate) classes: Vec<Class>,
     pub(crate) tenants: Vec<TenantName>,
     pub(crate) groups: Vec<Group>,
+    pub(crate) circles: Vec<Circle>,
     pub(crate) problems: Vec<Problem>,
 }
 

@@ -8,6 +8,7 @@ use proptest::sample::select;
 use raidc_planner::{
     Apart, ApartBy, Colocation, ColocationId, ColocationSpread, Device, Feed, Fleet, Host, HostName, HostUse,
     Quota, Rack, RackName, RiskName, Server, ServerId, Site, SiteName, Spread, State, Tenant, TenantName,
+    Together,
 };
 
 const SITES: [&str; 5] = ["alpha", "beta", "gamma", "delta", "eps"];
@@ -157,6 +158,16 @@ fn server() -> impl Strategy<Value = Server> {
             apart: apart.map(|(group, by)| Apart {
                 group: format!("g{group}"),
                 by,
+                // In one group, members of either half may be together.
+                domain: (group == 2).then(|| format!("d{}", cores % 2)),
+            }),
+            together: (tier == 3 && allowed > 8).then(|| Together {
+                group: format!("t{}", allowed % 2),
+                by: if allowed == 11 {
+                    ApartBy::Site
+                } else {
+                    ApartBy::Host
+                },
             }),
             current: None,
             released: false,

@@ -267,7 +267,11 @@ fn server_words(server: &mut Server, words: &mut Words<'_>) -> Result<(), String
                     "site" => ApartBy::Site,
                     other => return Err(format!("by host, rack or site, not {other}")),
                 };
-                server.apart = Some(Apart { group, by });
+                server.apart = Some(Apart {
+                    group,
+                    by,
+                    domain: None,
+                });
             }
             word => {
                 let (cores, gib) = size(word).ok_or_else(|| format!("a server has no {word}"))?;

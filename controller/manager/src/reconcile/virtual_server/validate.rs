@@ -349,6 +349,7 @@ pub fn needs_a_person(waiting: &Waiting) -> bool {
         | WaitingOn::NoSecondSite { .. }
         | WaitingOn::SharedRisk { .. }
         | WaitingOn::ApartGroup { .. }
+        | WaitingOn::TogetherGroup { .. }
         | WaitingOn::Quota { .. }
         | WaitingOn::RackUnits { .. }
         | WaitingOn::Feeds { .. }
