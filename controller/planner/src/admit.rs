@@ -10,8 +10,10 @@ use crate::colocate;
 use crate::engine::Engine;
 use crate::ids::ColocationId;
 use crate::place::Wish;
+use crate::plan::MoveReason;
 use crate::quota::{self, Use};
 use crate::reason::{Waiting, WaitingOn};
+use crate::reserves;
 use crate::why;
 use crate::world::{DIMS, World, count};
 
@@ -99,13 +101,41 @@ fn placed_amounts(engine: &Engine<'_, '_>, index: usize) -> quota::Amounts {
 
 /// One pass over the queue. Returns whether anybody got in.
 pub(crate) fn admit(engine: &mut Engine<'_, '_>) -> bool {
-    let world = engine.world;
     let mut used = in_use(engine);
     if admit_batch(engine, &mut used) {
         return true;
     }
+    pass(engine, &mut used)
+}
+
+/// Packs the reserves anew when somebody waits for room, and keeps that when it lets somebody in. Returns whether it
+/// did.
+pub(crate) fn make_room(engine: &mut Engine<'_, '_>) -> bool {
+    if engine.starving.is_empty() {
+        return false;
+    }
+    let mut used = in_use(engine);
+    let Some(before) = reserves::repack(engine) else {
+        return false;
+    };
+    if !pass(engine, &mut used) {
+        reserves::restore(engine, &before);
+        return false;
+    }
+    for (server, slot) in before {
+        if engine.books.slots[server].backup != slot.backup {
+            engine.backup_moved[server].get_or_insert(MoveReason::MakesRoom);
+        }
+    }
+    true
+}
+
+/// One walk over the queue. Returns whether anybody got in.
+fn pass(engine: &mut Engine<'_, '_>, used: &mut Use) -> bool {
+    let world = engine.world;
     let mut claimed: Vec<usize> = Vec::new();
     let mut changed = false;
+    engine.starving.clear();
     let wish = Wish::new(world);
     engine.waiting.clear();
     for item in queue(engine) {
@@ -114,7 +144,7 @@ pub(crate) fn admit(engine: &mut Engine<'_, '_>) -> bool {
                 let Some(colocation) = world.fleet.colocations.get(id) else {
                     continue;
                 };
-                changed |= admit_colocation(engine, &mut used, index, colocation).is_ok();
+                changed |= admit_colocation(engine, used, index, colocation).is_ok();
             }
             Item::Server(server) => {
                 let wanted = &world.servers[server];
@@ -126,12 +156,14 @@ pub(crate) fn admit(engine: &mut Engine<'_, '_>) -> bool {
                     engine.books.put(world, server, &slot);
                     used.add(wanted.tenant, &amounts);
                     changed = true;
-                } else if claimed.len() < claims(world)
-                    && why::structural(world, &engine.books, server).is_none()
-                    && let Some(host) = nearest(engine, server)
-                {
-                    engine.books.claim(world, server, host);
-                    claimed.push(server);
+                } else if why::structural(world, &engine.books, server).is_none() {
+                    engine.starving.push(server);
+                    if claimed.len() < claims(world)
+                        && let Some(host) = nearest(engine, server)
+                    {
+                        engine.books.claim(world, server, host);
+                        claimed.push(server);
+                    }
                 }
             }
         }

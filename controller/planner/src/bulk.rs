@@ -11,11 +11,11 @@
 //! 4. *Reserves*: per pair of sites likewise, on hosts that hold reserves for other losses first: they share the room.
 //! 5. *Leftovers* go server by server.
 
-use crate::copies;
 use crate::engine::Engine;
 use crate::fits;
 use crate::piles::Piles;
 use crate::place::Wish;
+use crate::reserves;
 use crate::score;
 use crate::world::{Amount, DIMS, World};
 
@@ -61,7 +61,12 @@ pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
     }
     for servers in phases {
         fill_residents(engine, &servers, &chosen);
-        fill_reserves(engine, &servers, &chosen);
+        let wanted = servers.iter().filter_map(|&server| {
+            let to = chosen[server]?.backup?;
+            engine.books.slots[server].is_placed().then_some((server, to))
+        });
+        let wanted: Vec<(usize, usize)> = wanted.collect();
+        reserves::pack(engine, &wanted);
         for server in servers {
             let slot = &engine.books.slots[server];
             if slot.is_placed() && (slot.backup.is_some() || !world.servers[server].is_protected()) {
@@ -106,14 +111,14 @@ fn weights(world: &World<'_>) -> Vec<i64> {
 }
 
 /// Sizes are placed in this many phases, the scarcest first.
-const PHASES: usize = 4;
+pub(crate) const PHASES: usize = 4;
 
 /// A size is rare when fewer than one host in this many is large enough for it.
 const RARE: usize = 8;
 
 /// Per class its phase: rare sizes, those that need more than half of the largest host, those that need more than half
 /// of the median one, in either measure, and the rest.
-fn phases(world: &World<'_>) -> Vec<usize> {
+pub(crate) fn phases(world: &World<'_>) -> Vec<usize> {
     let open = || world.hosts.iter().filter(|host| host.open);
     let mut limits = [[0; DIMS]; 2];
     for d in 0..DIMS {
@@ -275,7 +280,7 @@ fn share(part: i64, whole: i64) -> i64 {
     }
 }
 
-fn open_hosts(world: &World<'_>, site: usize) -> Vec<usize> {
+pub(crate) fn open_hosts(world: &World<'_>, site: usize) -> Vec<usize> {
     let hosts = world.sites[site].hosts.iter().copied();
     hosts.filter(|&host| world.hosts[host].open).collect()
 }
@@ -310,67 +315,6 @@ fn fill_residents(engine: &mut Engine<'_, '_>, servers: &[usize], chosen: &[Opti
                         engine.books.add_primary(world, server, host);
                     }
                     fits
-                },
-            );
-        }
-    }
-}
-
-fn fill_reserves(engine: &mut Engine<'_, '_>, servers: &[usize], chosen: &[Option<Sites>]) {
-    let world = engine.world;
-    let sites = world.sites.len();
-    let wish = Wish::new(world);
-    let mut pairs: Vec<Vec<usize>> = vec![Vec::new(); sites * sites];
-    for &server in servers {
-        if let Some(Sites {
-            primary,
-            backup: Some(to),
-        }) = chosen[server]
-            && engine.books.slots[server].is_placed()
-        {
-            pairs[primary * sites + to].push(server);
-        }
-    }
-    for (pair, servers) in pairs
-        .into_iter()
-        .enumerate()
-        .filter(|(_, servers)| !servers.is_empty())
-    {
-        let (from, to) = (pair / sites, pair % sites);
-        let mut piles = Piles::new(world, servers.into_iter());
-        let mut hosts = open_hosts(world, to);
-        hosts.sort_by_cached_key(|&host| {
-            let reserved = engine.books.most_reserved[host] != [0; DIMS];
-            let on = engine.books.is_on(world, host);
-            let inefficiency = std::cmp::Reverse(score::inefficiency(world, host));
-            (!reserved, on, inefficiency, host)
-        });
-        for host in hosts {
-            if piles.is_empty() {
-                break;
-            }
-            let capacity = world.hosts[host].capacity;
-            let at = host * engine.books.scenarios + from;
-            piles.fill(
-                capacity,
-                engine,
-                |engine| {
-                    let (used, reserved) = (engine.books.used[host], engine.books.reserved[at]);
-                    [
-                        capacity[0] - used[0] - reserved[0],
-                        capacity[1] - used[1] - reserved[1],
-                    ]
-                },
-                |engine, server| {
-                    if fits::backup(world, &engine.books, server, host, false).is_err() {
-                        return false;
-                    }
-                    let Ok(copies) = copies::choose(world, &engine.books, server, Some(host), &wish) else {
-                        return false;
-                    };
-                    engine.books.set_copies(world, server, copies);
-                    engine.books.add_backup(world, server, host);
-                    true
                 },
             );
         }

@@ -34,6 +34,8 @@ pub(crate) struct Engine<'w, 'f> {
     pub(crate) waiting: Vec<(usize, Waiting)>,
     /// The hosts by how they suit the questions asked so far.
     pub(crate) index: Index,
+    /// Servers that found no room in the last walk over the queue, though they could have had some.
+    pub(crate) starving: Vec<usize>,
     /// Moves left of the budget.
     pub(crate) moves_left: i64,
 }
@@ -53,6 +55,7 @@ impl<'w, 'f> Engine<'w, 'f> {
             homeless: Vec::new(),
             waiting: Vec::new(),
             index: Index::default(),
+            starving: Vec::new(),
             moves_left: options.max_moves.max(0),
         }
     }
@@ -69,7 +72,8 @@ pub(crate) fn run<'w, 'f>(world: &'w World<'f>, options: &PlanOptions) -> Engine
         changed |= mend::separate(&mut engine);
         changed |= protect::protect(&mut engine);
         changed |= admit::admit(&mut engine);
-        if !changed {
+        // Only from a state that nothing else would change, so that planning again from there tries the same.
+        if !changed && !admit::make_room(&mut engine) {
             break;
         }
     }

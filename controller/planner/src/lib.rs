@@ -33,6 +33,7 @@ mod protect;
 mod quota;
 mod reason;
 mod report;
+mod reserves;
 mod scenario;
 mod score;
 mod state;
