@@ -61,7 +61,7 @@ fn queue<'f>(engine: &Engine<'_, 'f>) -> Vec<Item<'f>> {
 }
 
 /// What is used by everything that has, or had, a place.
-fn in_use(engine: &Engine<'_, '_>) -> Use {
+pub(crate) fn in_use(engine: &Engine<'_, '_>) -> Use {
     let world = engine.world;
     let mut used = Use::new(world);
     for (v, server) in world.servers.iter().enumerate() {

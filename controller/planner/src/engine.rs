@@ -45,6 +45,14 @@ impl<'w, 'f> Engine<'w, 'f> {
     pub(crate) fn new(world: &'w World<'f>, options: &PlanOptions) -> Self {
         let mut books = Books::new(world);
         let space = Space::adopt(world, &mut books);
+        Self {
+            moves_left: options.max_moves.max(0),
+            ..Self::with(world, books, space, Index::default())
+        }
+    }
+
+    /// Going on with books that were kept.
+    pub(crate) fn with(world: &'w World<'f>, books: Books, space: Space, index: Index) -> Self {
         let servers = world.servers.len();
         Self {
             world,
@@ -54,9 +62,9 @@ impl<'w, 'f> Engine<'w, 'f> {
             backup_moved: vec![None; servers],
             homeless: Vec::new(),
             waiting: Vec::new(),
-            index: Index::default(),
+            index,
             starving: Vec::new(),
-            moves_left: options.max_moves.max(0),
+            moves_left: i64::MAX,
         }
     }
 }

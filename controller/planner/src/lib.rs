@@ -13,6 +13,7 @@ mod bound;
 mod bulk;
 mod checker;
 mod colocate;
+mod consolidate;
 mod copies;
 mod digest;
 mod draw;
@@ -29,6 +30,7 @@ mod outcome;
 mod piles;
 mod place;
 mod plan;
+mod planner;
 mod protect;
 mod quota;
 mod reason;
@@ -44,6 +46,7 @@ mod world;
 
 pub use bound::{Bound, idle_watts_bound};
 pub use checker::check;
+pub use consolidate::{Consolidation, ConsolidationOptions, consolidate};
 pub use explain::explain;
 pub use fault::{Fault, Rule};
 pub use fleet::{
@@ -57,6 +60,7 @@ pub use plan::{
     DevicePlace, Excess, ExcessOf, Move, MoveKind, MoveReason, PairLoad, Plan, PlanOptions, Problem,
     RackLedger, ScenarioSummary, ServerPlan, SiteLedger, Spot, Survival,
 };
+pub use planner::Planner;
 pub use reason::{Considered, QuotaResource, Resource, Waiting, WaitingOn};
 pub use scenario::{Scenario, ScenarioParseError};
 

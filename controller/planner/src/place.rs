@@ -153,7 +153,7 @@ pub(crate) fn find_backup(
 }
 
 /// As [`find_backup`], for a primary that is, or would be, in `zone`, whose site would be this full.
-fn find_backup_for(
+pub(crate) fn find_backup_for(
     world: &World<'_>,
     books: &Books,
     index: &mut Index,

@@ -48,6 +48,15 @@ impl Use {
         }
     }
 
+    /// Undoes [`Use::add`].
+    pub(crate) fn take(&mut self, tenant: Option<usize>, amounts: &Amounts) {
+        if let Some(used) = tenant.and_then(|tenant| self.0.get_mut(tenant)) {
+            for (used, amount) in used.iter_mut().zip(amounts) {
+                *used = used.saturating_sub(*amount);
+            }
+        }
+    }
+
     /// The first limit that `amounts` more would exceed.
     pub(crate) fn check(
         &self,

@@ -13,6 +13,7 @@ use crate::plan::{
 };
 use crate::reason::{Resource, Waiting, WaitingOn};
 use crate::scenario::Scenario;
+use crate::state::Books;
 use crate::summary;
 use crate::why;
 use crate::world::{DIMS, DenseScenario, World, count, watts_up};
@@ -71,37 +72,38 @@ fn servers(engine: &mut Engine<'_, '_>, plan: &mut Plan) {
     let mut placed = Vec::with_capacity(world.servers.len());
     for (server, dense) in world.servers.iter().enumerate() {
         let slot = &engine.books.slots[server];
-        let place = match slot.primary {
-            Some(host) => Some(spot(world, host)),
-            None => slot.held_at.and_then(|_| spot_before(world, server)),
-        };
-        let Some(placement) = place else { continue };
+        if slot.primary.is_none() && (slot.held_at.is_none() || spot_before(world, server).is_none()) {
+            continue;
+        }
         let lacks = dense.is_protected() && short(slot, dense.copies);
-        let decided = ServerPlan {
-            placement,
-            backup: slot.backup.map(|host| spot(world, host)),
-            copy_sites: slot
-                .copies
-                .iter()
-                .map(|&site| world.sites[site].name.clone())
-                .collect(),
-            watts: slot
-                .primary
-                .map_or(0, |host| watts_up(world.hosts[host].draw_mw(dense.demand[0]))),
-            unprotected: None,
-            held: held(engine, server),
-        };
-        let unprotected = lacks.then(|| Box::new(why::protection(world, &mut engine.books, server)));
-        placed.push((
-            dense.id.clone(),
-            ServerPlan {
-                unprotected,
-                ..decided
-            },
-        ));
+        let mut decided = self::server(world, &engine.books, server);
+        if slot.primary.is_none()
+            && let Some(before) = spot_before(world, server)
+        {
+            decided.placement = before;
+        }
+        decided.held = held(engine, server);
+        decided.unprotected = lacks.then(|| Box::new(why::protection(world, &mut engine.books, server)));
+        placed.push((dense.id.clone(), decided));
     }
     // In the order of their names already: built at once, without a search each.
     plan.servers = placed.into_iter().collect();
+}
+
+/// What the books say of one server on a host.
+pub(crate) fn server(world: &World<'_>, books: &Books, server: usize) -> ServerPlan {
+    let (slot, dense) = (&books.slots[server], &world.servers[server]);
+    let copies = slot.copies.iter().map(|&site| world.sites[site].name.clone());
+    ServerPlan {
+        placement: slot.primary.map_or_else(Spot::default, |host| spot(world, host)),
+        backup: slot.backup.map(|host| spot(world, host)),
+        copy_sites: copies.collect(),
+        watts: slot
+            .primary
+            .map_or(0, |host| watts_up(world.hosts[host].draw_mw(dense.demand[0]))),
+        unprotected: None,
+        held: None,
+    }
 }
 
 fn short(slot: &crate::state::Slot, copies: i64) -> bool {

@@ -29,7 +29,7 @@ impl Slot {
 }
 
 /// The books.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Books {
     /// Number of scenarios.
     pub(crate) scenarios: usize,

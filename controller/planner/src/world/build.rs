@@ -1,27 +1,23 @@
 //! From the fleet to its dense form: bounds are checked here, so that nothing later can overflow or be missing.
 //! What cannot be used is set aside and named in `problems`. No I/O.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use super::servers::{Interned, dense_servers};
 use super::zones::Zones;
-use super::{
-    Apartness, Circle, Class, DenseHost, DenseRack, DenseServer, DenseSite, Group, Was, World, Zone, power,
-};
-use crate::fleet::{Fleet, Host, HostUse, Rack, Server, Site, State};
-use crate::ids::{HostName, ServerId, SiteName, TenantName};
+use super::{DenseHost, DenseRack, DenseSite, World, Zone, power};
+use crate::fleet::{Fleet, Host, HostUse, Rack, Site, State};
+use crate::ids::{HostName, SiteName};
 use crate::plan::Problem;
-use crate::reason::WaitingOn;
 
 /// Largest number of thousandths of a core on a host or in a request: a million cores.
-const MAX_CPU: i64 = 1_000_000_000;
+pub(super) const MAX_CPU: i64 = 1_000_000_000;
 /// Largest memory or storage, in MiB: an exbibyte.
-const MAX_MIB: i64 = 1 << 40;
+pub(super) const MAX_MIB: i64 = 1 << 40;
 /// Largest draw of one host, device or feed, in watts: a megawatt.
 const MAX_WATTS: i64 = 1_000_000;
 /// Largest overcommit, in percent: a hundred virtual cores per core.
 const MAX_OVERCOMMIT: i64 = 10_000;
-/// Largest number of copies.
-const MAX_COPIES: i64 = 16;
 
 /// Collects problems.
 struct Notes(Vec<Problem>);
@@ -71,6 +67,7 @@ pub(crate) fn build(fleet: &Fleet) -> World<'_> {
         tenants: fleet.tenants.keys().cloned().collect(),
         groups: Vec::new(),
         circles: Vec::new(),
+        interned: Interned::default(),
         problems: Vec::new(),
     };
     dense_servers(&mut world);
@@ -328,193 +325,4 @@ fn dense_host(
         draining,
         held,
     }
-}
-
-/// Indices by name, for the many lookups of one build. Only ever looked up, never walked: its order is of no account.
-struct Names<'f> {
-    racks: HashMap<&'f str, usize>,
-    hosts: HashMap<&'f str, usize>,
-}
-
-fn dense_servers<'f>(world: &mut World<'f>) {
-    let fleet: &'f Fleet = world.fleet;
-    let mut names = Names {
-        racks: HashMap::with_capacity(world.racks.len()),
-        hosts: HashMap::with_capacity(world.hosts.len()),
-    };
-    let known = fleet.hosts.keys().filter_map(|name| {
-        let index = world.host(name)?;
-        Some((name.as_str(), index))
-    });
-    names.hosts.extend(known);
-    let known = fleet.racks.keys().filter_map(|name| {
-        let index = world.rack(name)?;
-        Some((name.as_str(), index))
-    });
-    names.racks.extend(known);
-    let mut groups: HashMap<(&TenantName, &str), usize> = HashMap::new();
-    let mut circles: HashMap<(&TenantName, &str), usize> = HashMap::new();
-    let mut classes: HashMap<Class, usize> = HashMap::new();
-    let mut servers = Vec::with_capacity(fleet.servers.len());
-    for (index, (id, server)) in fleet.servers.iter().enumerate() {
-        let apart = server.apart.as_ref().map(|apart| {
-            let fresh = world.groups.len();
-            let group = *groups.entry((&server.tenant, &apart.group)).or_insert(fresh);
-            if group == fresh {
-                world.groups.push(Group {
-                    name: apart.group.clone(),
-                    members: Vec::new(),
-                    domains: Vec::new(),
-                });
-            }
-            let members = &mut world.groups[group];
-            members.members.push(index);
-            Apartness {
-                group,
-                by: apart.by,
-                domain: apart.domain.as_ref().map(|name| members.domain(name)),
-            }
-        });
-        let together = server.together.as_ref().map(|together| {
-            let fresh = world.circles.len();
-            let circle = *circles.entry((&server.tenant, &together.group)).or_insert(fresh);
-            if circle == fresh {
-                world.circles.push(Circle {
-                    name: together.group.clone(),
-                    members: Vec::new(),
-                });
-            }
-            world.circles[circle].members.push(index);
-            (circle, together.by)
-        });
-        let mut dense = dense_server(world, &names, id, server);
-        dense.apart = apart;
-        dense.together = together;
-        dense.class = intern(&mut classes, &mut world.classes, class_of(&dense));
-        servers.push(dense);
-    }
-    world.servers = servers;
-}
-
-/// The number of a class, old or new.
-fn intern(known: &mut HashMap<Class, usize>, list: &mut Vec<Class>, class: Class) -> usize {
-    if let Some(&at) = known.get(&class) {
-        return at;
-    }
-    list.push(class.clone());
-    known.insert(class, list.len() - 1);
-    list.len() - 1
-}
-
-fn class_of(server: &DenseServer) -> Class {
-    Class {
-        demand: server.demand,
-        copies: server.copies,
-        spread: server.spread,
-        warm: server.warm,
-        stores: server.storage > 0,
-        allowed: server.allowed.clone(),
-    }
-}
-
-fn dense_server(world: &World<'_>, names: &Names<'_>, id: &ServerId, server: &Server) -> DenseServer {
-    let allowed = server.sites_allowed.as_ref().map(|sites| {
-        sites
-            .iter()
-            .filter_map(|name| world.site(name))
-            .collect::<Vec<_>>()
-    });
-    let amount = |n: i64, most: i64| n.clamp(0, most);
-    DenseServer {
-        id: id.clone(),
-        tenant: world.tenants.binary_search(&server.tenant).ok(),
-        tier: server.tier,
-        created_at: server.created_at,
-        demand: [
-            amount(server.cpu_milli, MAX_CPU),
-            amount(server.memory_mib, MAX_MIB) + amount(server.overhead_mib, MAX_MIB),
-        ],
-        class: 0,
-        guest_mib: amount(server.memory_mib, MAX_MIB),
-        storage: amount(server.storage_mib, MAX_MIB),
-        copies: server.copies.clamp(1, MAX_COPIES),
-        spread: server.spread,
-        warm: server.warm,
-        allowed,
-        apart: None,
-        together: None,
-        malformed: malformed(server).map(Box::new),
-        was: was(world, names, server).map(Box::new),
-        released: server.released,
-    }
-}
-
-fn was(world: &World<'_>, names: &Names<'_>, server: &Server) -> Option<Was> {
-    let current = server.current.as_ref()?;
-    let site = world.site(&current.site)?;
-    let host_of = |name: &HostName| names.hosts.get(name.as_str()).copied();
-    let host = current.host.as_ref().and_then(host_of);
-    let mut copies: Vec<usize> = current
-        .copy_sites
-        .iter()
-        .filter_map(|name| world.site(name))
-        .collect();
-    let backup = current.backup.as_ref().and_then(host_of);
-    let at = host.map_or(site, |host| world.hosts[host].site);
-    copies.extend(backup.map(|host| world.hosts[host].site));
-    copies.retain(|&copy| copy != at);
-    copies.sort_unstable();
-    copies.dedup();
-    let rack = names.racks.get(current.rack.as_str()).copied();
-    let rack = rack.filter(|&rack| world.racks[rack].site == at);
-    Some(Was {
-        site: at,
-        zone: rack.map_or(world.sites[at].zone, |rack| world.racks[rack].zone),
-        host,
-        host_set_aside: host.is_none()
-            && current
-                .host
-                .as_ref()
-                .is_some_and(|name| world.fleet.hosts.contains_key(name)),
-        backup,
-        copies,
-    })
-}
-
-/// What is wrong with the request itself, if anything.
-fn malformed(server: &Server) -> Option<WaitingOn> {
-    let wrong = |field: &str, message: String| {
-        Some(WaitingOn::Malformed {
-            field: field.to_owned(),
-            message,
-        })
-    };
-    if !(1..=MAX_CPU).contains(&server.cpu_milli) {
-        return wrong(
-            "cores",
-            format!("is {} thousandths and has to be at least 1", server.cpu_milli),
-        );
-    }
-    if !(1..=MAX_MIB).contains(&server.memory_mib) {
-        return wrong(
-            "memory",
-            format!("is {} MiB and has to be at least 1", server.memory_mib),
-        );
-    }
-    if !(0..=MAX_MIB).contains(&server.overhead_mib) || !(0..=MAX_MIB).contains(&server.storage_mib) {
-        return wrong(
-            "disks",
-            "have a size that is negative or beyond any store".to_owned(),
-        );
-    }
-    if !(1..=MAX_COPIES).contains(&server.copies) {
-        return wrong(
-            "policy",
-            format!(
-                "asks for {} copies and 1 to {MAX_COPIES} can be kept",
-                server.copies
-            ),
-        );
-    }
-    None
 }

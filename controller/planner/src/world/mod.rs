@@ -5,6 +5,7 @@
 
 mod build;
 mod power;
+mod servers;
 mod zones;
 
 use crate::draw;
@@ -14,6 +15,7 @@ use crate::plan::Problem;
 use crate::reason::WaitingOn;
 
 pub(crate) use build::build;
+pub(crate) use servers::{add_server, forget_server};
 
 /// Number of measures a host is filled in: virtual cores and memory.
 pub(crate) const DIMS: usize = 2;
@@ -255,6 +257,7 @@ pub(crate) struct World<'f> {
     pub(crate) tenants: Vec<TenantName>,
     pub(crate) groups: Vec<Group>,
     pub(crate) circles: Vec<Circle>,
+    interned: servers::Interned,
     pub(crate) problems: Vec<Problem>,
 }
 

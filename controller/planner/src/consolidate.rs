@@ -1,0 +1,284 @@
+//! Consolidation as a proposal: which hosts could sleep if their servers went to hosts that are on. No I/O.
+//!
+//! Nothing is decided here: the answer is a list of moves with what they save and what they cost, for a platform team
+//! that has turned consolidation on. A host is emptied whole or not at all. What would be moved twice, was moved
+//! lately, or costs more than it saves within the horizon is left alone.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{self, Engine};
+use crate::fits;
+use crate::fleet::Fleet;
+use crate::ids::{HostName, ServerId};
+use crate::index::Question;
+use crate::place::{self, Wish};
+use crate::plan::{Move, MoveReason, Plan, PlanOptions};
+use crate::report;
+use crate::state::Slot;
+use crate::world::{self, count, watts_up};
+
+/// What a consolidation may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ConsolidationOptions {
+    /// Most servers that may move.
+    pub max_moves: i64,
+    /// For how long the saving is expected to last, in seconds. Default one day.
+    pub horizon_seconds: i64,
+    /// What moving costs, in joules per MiB of memory. Default 4: an assumption, 256 W of extra draw at both ends while
+    /// 64 MiB/s are copied. Set what you measure.
+    pub joules_per_mib: i64,
+    /// How many times over the saving must pay for the moves, in percent. Default 150.
+    pub margin_percent: i64,
+    /// Servers that moved lately and rest.
+    pub resting: BTreeSet<ServerId>,
+    /// Hosts that were woken lately, or must stay on for another reason.
+    pub keep_on: BTreeSet<HostName>,
+}
+
+impl Default for ConsolidationOptions {
+    fn default() -> Self {
+        Self {
+            max_moves: i64::MAX,
+            horizon_seconds: 86_400,
+            joules_per_mib: 4,
+            margin_percent: 150,
+            resting: BTreeSet::new(),
+            keep_on: BTreeSet::new(),
+        }
+    }
+}
+
+/// What could be done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Consolidation {
+    /// The moves, reserves included. Servers stay at sites that hold their data.
+    pub moves: Vec<Move>,
+    /// Servers among the moves.
+    pub servers_moved: i64,
+    /// Hosts that could then sleep.
+    pub may_sleep: Vec<HostName>,
+    /// Idle draw of the hosts that servers run on now, in watts.
+    pub idle_watts_before: i64,
+    /// The same afterwards.
+    pub idle_watts_after: i64,
+    /// What the moves cost, in joules.
+    pub cost_joules: i64,
+    /// The plan afterwards, as the checker can verify it against the fleet with the moves carried out.
+    pub plan: Plan,
+}
+
+/// Proposes a consolidation of `fleet`, for which `plan` was made.
+pub fn consolidate(fleet: &Fleet, plan: &Plan, options: &ConsolidationOptions) -> Consolidation {
+    let mut now = fleet.clone();
+    plan.feed_back(&mut now);
+    let world = world::build(&now);
+    let mut engine = engine::run(&world, &PlanOptions::default());
+    let mut answer = Consolidation {
+        idle_watts_before: idle_watts(&engine),
+        ..Consolidation::default()
+    };
+    let mut received = vec![false; world.hosts.len()];
+    let mut on_host: Vec<Vec<usize>> = vec![Vec::new(); world.hosts.len()];
+    for (server, slot) in engine.books.slots.iter().enumerate() {
+        if let Some(host) = slot.primary {
+            on_host[host].push(server);
+        }
+    }
+    for host in candidates(&engine, options) {
+        let servers = &on_host[host];
+        // A reserve that must start at once may have come to the host meanwhile.
+        if received[host] || engine.books.warm[host] > 0 || answer.servers_moved + count(servers.len()) > options.max_moves {
+            continue;
+        }
+        let rests = |&v: &usize| options.resting.contains(&world.servers[v].id);
+        if servers.iter().any(rests) || !pays(&engine, host, servers, options) {
+            continue;
+        }
+        let Some(targets) = empty(&mut engine, host, servers) else {
+            continue;
+        };
+        for target in targets {
+            received[target] = true;
+        }
+        answer.servers_moved += count(servers.len());
+        answer.cost_joules += cost_joules(&engine, servers, options);
+        answer.may_sleep.push(world.hosts[host].name.clone());
+    }
+    answer.idle_watts_after = idle_watts(&engine);
+    answer.may_sleep.sort();
+    answer.plan = report::report(&mut engine);
+    answer.moves.clone_from(&answer.plan.moves);
+    answer
+}
+
+/// Idle draw of the hosts that servers run on.
+fn idle_watts(engine: &Engine<'_, '_>) -> i64 {
+    let hosts = engine.world.hosts.iter().zip(&engine.books.residents);
+    watts_up(
+        hosts
+            .filter(|(_, residents)| **residents > 0)
+            .map(|(host, _)| host.idle_mw)
+            .sum(),
+    )
+}
+
+/// Hosts that could be emptied, those that free the most watts for the fewest MiB moved first.
+fn candidates(engine: &Engine<'_, '_>, options: &ConsolidationOptions) -> Vec<usize> {
+    let (world, books) = (engine.world, &engine.books);
+    let may = |&host: &usize| {
+        let dense = &world.hosts[host];
+        books.residents[host] > 0
+            && dense.open
+            && dense.idle_mw > 0
+            && !options.keep_on.contains(&dense.name)
+    };
+    let mut hosts: Vec<usize> = (0..world.hosts.len()).filter(may).collect();
+    hosts.sort_by_cached_key(|&host| {
+        // MiB per watt, in thousandths; then the fewest servers.
+        let mib = books.used[host][1].saturating_mul(1_000_000) / world.hosts[host].idle_mw;
+        (mib, books.residents[host], host)
+    });
+    hosts
+}
+
+fn cost_joules(engine: &Engine<'_, '_>, servers: &[usize], options: &ConsolidationOptions) -> i64 {
+    let mib: i64 = servers.iter().map(|&v| engine.world.servers[v].demand[1]).sum();
+    mib.saturating_mul(options.joules_per_mib.max(0))
+}
+
+/// Whether what the host saves within the horizon pays for the moves, with the margin.
+fn pays(engine: &Engine<'_, '_>, host: usize, servers: &[usize], options: &ConsolidationOptions) -> bool {
+    let idle_mw = i128::from(engine.world.hosts[host].idle_mw);
+    let saved = idle_mw * i128::from(options.horizon_seconds.max(0)) / 1000;
+    let cost = i128::from(cost_joules(engine, servers, options));
+    saved * 100 > cost * i128::from(options.margin_percent.max(0))
+}
+
+/// Moves every server of `host` to hosts that are on, or none. Returns where they went.
+fn empty(engine: &mut Engine<'_, '_>, host: usize, servers: &[usize]) -> Option<Vec<usize>> {
+    let world = engine.world;
+    let mut order = servers.to_vec();
+    order.sort_by_key(|&v| {
+        let demand = world.servers[v].demand;
+        let share = |d: usize| (demand[d] << 16) / world.hosts[host].capacity[d].max(1);
+        (std::cmp::Reverse(share(0).max(share(1))), v)
+    });
+    let mut before: Vec<(usize, Slot)> = Vec::new();
+    let mut targets = Vec::new();
+    for server in order {
+        let slot = engine.books.lift(world, server);
+        let found = elsewhere(engine, server, &slot, host);
+        before.push((server, slot));
+        let Some(found) = found else {
+            undo(engine, &before);
+            return None;
+        };
+        engine.books.put(world, server, &found);
+        targets.extend(found.primary);
+    }
+    // One that went to its other site may have found its reserve here, and need it awake.
+    if engine.books.warm[host] > 0 {
+        undo(engine, &before);
+        return None;
+    }
+    for (server, slot) in before {
+        engine.moved[server].get_or_insert(MoveReason::Consolidation);
+        if engine.books.slots[server].backup != slot.backup {
+            engine.backup_moved[server].get_or_insert(MoveReason::Consolidation);
+        }
+    }
+    Some(targets)
+}
+
+fn undo(engine: &mut Engine<'_, '_>, before: &[(usize, Slot)]) {
+    for (server, _) in before {
+        engine.books.lift(engine.world, *server);
+    }
+    for (server, slot) in before {
+        engine.books.put(engine.world, *server, slot);
+    }
+}
+
+/// A place on a host that is on, at its own site, else at one with its data; with the reserve that it has, or another
+/// where its data is.
+fn elsewhere(engine: &mut Engine<'_, '_>, server: usize, was: &Slot, leaving: usize) -> Option<Slot> {
+    let world = engine.world;
+    let own = world.hosts[was.primary?].site;
+    let sites = std::iter::once(own).chain(was.copies.iter().copied());
+    for site in sites {
+        if !world.sites[site].open
+            || !world.servers[server].allows(site)
+            || fits::ceiling(world, &engine.books, server, site).is_err()
+        {
+            continue;
+        }
+        for &zone in &world.sites[site].zones {
+            let question = Question::Primary {
+                demand: world.servers[server].demand,
+            };
+            let books = &engine.books;
+            let good = |host: usize| {
+                host != leaving
+                    && books.residents[host] > 0
+                    && fits::primary(world, books, server, host).is_ok()
+            };
+            let Some((_, host)) = engine.index.best(world, books, zone, question, good) else {
+                continue;
+            };
+            if let Some(slot) = with_reserve(engine, server, was, own, host) {
+                return Some(slot);
+            }
+        }
+    }
+    None
+}
+
+/// The whole place with `host` as the primary.
+fn with_reserve(
+    engine: &mut Engine<'_, '_>,
+    server: usize,
+    was: &Slot,
+    own: usize,
+    host: usize,
+) -> Option<Slot> {
+    let world = engine.world;
+    let alone = Slot {
+        primary: Some(host),
+        ..Slot::default()
+    };
+    if !world.servers[server].is_protected() {
+        return Some(alone);
+    }
+    let (zone, site) = (world.hosts[host].zone, world.hosts[host].site);
+    if site == own
+        && let Some(backup) = was.backup
+        && crate::copies::clear_of(world, server, zone, &was.copies)
+        && fits::backup_for(world, &engine.books, server, backup, true, zone).is_ok()
+    {
+        return Some(Slot {
+            backup: Some(backup),
+            copies: was.copies.clone(),
+            ..alone
+        });
+    }
+    let mut data = was.copies.clone();
+    data.push(own);
+    data.retain(|&copy| copy != site);
+    data.sort_unstable();
+    let wish = Wish {
+        ranks: Vec::new(),
+        data,
+        alone_will_do: false,
+        new_copies: false,
+    };
+    let found = place::find_backup_for(world, &engine.books, &mut engine.index, server, &wish, zone, 0)?;
+    Some(Slot {
+        backup: Some(found.host),
+        copies: found.copies,
+        ..alone
+    })
+}

@@ -1,0 +1,272 @@
+//! Servers in dense form: all of a fleet's, or one more. No I/O.
+
+use std::collections::HashMap;
+
+use super::build::{MAX_CPU, MAX_MIB};
+use super::{Apartness, Circle, Class, DenseServer, Group, Was, World};
+use crate::fleet::{Fleet, Server};
+use crate::ids::{HostName, ServerId, TenantName};
+use crate::reason::WaitingOn;
+
+/// Largest number of copies.
+const MAX_COPIES: i64 = 16;
+
+/// Numbers by name, per tenant. Only ever looked up, never walked: the order is of no account.
+type Numbers = HashMap<TenantName, HashMap<String, usize>>;
+
+/// What is numbered as servers come.
+#[derive(Debug, Default)]
+pub(super) struct Interned {
+    groups: Numbers,
+    circles: Numbers,
+    classes: HashMap<Class, usize>,
+}
+
+/// The number of a name, or `fresh` when it is new.
+fn number(numbers: &mut Numbers, tenant: &TenantName, name: &str, fresh: usize) -> usize {
+    if let Some(&known) = numbers.get(tenant).and_then(|names| names.get(name)) {
+        return known;
+    }
+    numbers
+        .entry(tenant.clone())
+        .or_default()
+        .insert(name.to_owned(), fresh);
+    fresh
+}
+
+/// Indices by name, for the many lookups of one build. Only ever looked up, never walked: its order is of no account.
+#[derive(Default)]
+struct Names<'f> {
+    racks: HashMap<&'f str, usize>,
+    hosts: HashMap<&'f str, usize>,
+}
+
+/// Fills in every server of the fleet.
+pub(super) fn dense_servers<'f>(world: &mut World<'f>) {
+    let fleet: &'f Fleet = world.fleet;
+    let mut names = Names::default();
+    let known = fleet.hosts.keys().filter_map(|name| {
+        let index = world.host(name)?;
+        Some((name.as_str(), index))
+    });
+    names.hosts.extend(known);
+    let known = fleet.racks.keys().filter_map(|name| {
+        let index = world.rack(name)?;
+        Some((name.as_str(), index))
+    });
+    names.racks.extend(known);
+    world.servers = Vec::with_capacity(fleet.servers.len());
+    for (index, (id, server)) in fleet.servers.iter().enumerate() {
+        let dense = dense_server(world, &names, index, id, server);
+        world.servers.push(dense);
+    }
+}
+
+/// Adds a server that has no place yet, in the free place `at` or behind the last. Returns its index.
+pub(crate) fn add_server(world: &mut World<'_>, at: Option<usize>, id: &ServerId, server: &Server) -> usize {
+    let index = at.unwrap_or(world.servers.len());
+    let dense = dense_server(world, &Names::default(), index, id, server);
+    match world.servers.get_mut(index) {
+        Some(free) => *free = dense,
+        None => world.servers.push(dense),
+    }
+    index
+}
+
+/// Forgets a server that has no place in the books: its index is free, and nothing waits there.
+pub(crate) fn forget_server(world: &mut World<'_>, server: usize) {
+    let dense = &mut world.servers[server];
+    dense.was = None;
+    dense.malformed = Some(Box::new(WaitingOn::Malformed {
+        field: "name".to_owned(),
+        message: "is that of a server that is gone".to_owned(),
+    }));
+    if let Some(apart) = dense.apart.take() {
+        world.groups[apart.group]
+            .members
+            .retain(|&member| member != server);
+    }
+    if let Some((circle, _)) = dense.together.take() {
+        world.circles[circle].members.retain(|&member| member != server);
+    }
+}
+
+/// Members are kept ascending.
+fn join(members: &mut Vec<usize>, server: usize) {
+    let at = members.partition_point(|&member| member < server);
+    members.insert(at, server);
+}
+
+fn apartness(world: &mut World<'_>, index: usize, server: &Server) -> Option<Apartness> {
+    let apart = server.apart.as_ref()?;
+    let fresh = world.groups.len();
+    let group = number(&mut world.interned.groups, &server.tenant, &apart.group, fresh);
+    if group == fresh {
+        world.groups.push(Group {
+            name: apart.group.clone(),
+            members: Vec::new(),
+            domains: Vec::new(),
+        });
+    }
+    let members = &mut world.groups[group];
+    join(&mut members.members, index);
+    Some(Apartness {
+        group,
+        by: apart.by,
+        domain: apart.domain.as_ref().map(|name| members.domain(name)),
+    })
+}
+
+fn togetherness(
+    world: &mut World<'_>,
+    index: usize,
+    server: &Server,
+) -> Option<(usize, crate::fleet::ApartBy)> {
+    let together = server.together.as_ref()?;
+    let fresh = world.circles.len();
+    let circle = number(
+        &mut world.interned.circles,
+        &server.tenant,
+        &together.group,
+        fresh,
+    );
+    if circle == fresh {
+        world.circles.push(Circle {
+            name: together.group.clone(),
+            members: Vec::new(),
+        });
+    }
+    join(&mut world.circles[circle].members, index);
+    Some((circle, together.by))
+}
+
+/// The number of a class, old or new.
+fn intern(world: &mut World<'_>, class: Class) -> usize {
+    if let Some(&at) = world.interned.classes.get(&class) {
+        return at;
+    }
+    world.classes.push(class.clone());
+    world.interned.classes.insert(class, world.classes.len() - 1);
+    world.classes.len() - 1
+}
+
+fn class_of(server: &DenseServer) -> Class {
+    Class {
+        demand: server.demand,
+        copies: server.copies,
+        spread: server.spread,
+        warm: server.warm,
+        stores: server.storage > 0,
+        allowed: server.allowed.clone(),
+    }
+}
+
+fn dense_server(
+    world: &mut World<'_>,
+    names: &Names<'_>,
+    index: usize,
+    id: &ServerId,
+    server: &Server,
+) -> DenseServer {
+    let allowed = server.sites_allowed.as_ref().map(|sites| {
+        sites
+            .iter()
+            .filter_map(|name| world.site(name))
+            .collect::<Vec<_>>()
+    });
+    let amount = |n: i64, most: i64| n.clamp(0, most);
+    let mut dense = DenseServer {
+        id: id.clone(),
+        tenant: world.tenants.binary_search(&server.tenant).ok(),
+        tier: server.tier,
+        created_at: server.created_at,
+        demand: [
+            amount(server.cpu_milli, MAX_CPU),
+            amount(server.memory_mib, MAX_MIB) + amount(server.overhead_mib, MAX_MIB),
+        ],
+        class: 0,
+        guest_mib: amount(server.memory_mib, MAX_MIB),
+        storage: amount(server.storage_mib, MAX_MIB),
+        copies: server.copies.clamp(1, MAX_COPIES),
+        spread: server.spread,
+        warm: server.warm,
+        allowed,
+        apart: apartness(world, index, server),
+        together: togetherness(world, index, server),
+        malformed: malformed(server).map(Box::new),
+        was: was(world, names, server).map(Box::new),
+        released: server.released,
+    };
+    dense.class = intern(world, class_of(&dense));
+    dense
+}
+
+fn was(world: &World<'_>, names: &Names<'_>, server: &Server) -> Option<Was> {
+    let current = server.current.as_ref()?;
+    let site = world.site(&current.site)?;
+    let host_of = |name: &HostName| names.hosts.get(name.as_str()).copied();
+    let host = current.host.as_ref().and_then(host_of);
+    let mut copies: Vec<usize> = current
+        .copy_sites
+        .iter()
+        .filter_map(|name| world.site(name))
+        .collect();
+    let backup = current.backup.as_ref().and_then(host_of);
+    let at = host.map_or(site, |host| world.hosts[host].site);
+    copies.extend(backup.map(|host| world.hosts[host].site));
+    copies.retain(|&copy| copy != at);
+    copies.sort_unstable();
+    copies.dedup();
+    let rack = names.racks.get(current.rack.as_str()).copied();
+    let rack = rack.filter(|&rack| world.racks[rack].site == at);
+    Some(Was {
+        site: at,
+        zone: rack.map_or(world.sites[at].zone, |rack| world.racks[rack].zone),
+        host,
+        host_set_aside: host.is_none()
+            && current
+                .host
+                .as_ref()
+                .is_some_and(|name| world.fleet.hosts.contains_key(name)),
+        backup,
+        copies,
+    })
+}
+
+/// What is wrong with the request itself, if anything.
+fn malformed(server: &Server) -> Option<WaitingOn> {
+    let wrong = |field: &str, message: String| {
+        Some(WaitingOn::Malformed {
+            field: field.to_owned(),
+            message,
+        })
+    };
+    if !(1..=MAX_CPU).contains(&server.cpu_milli) {
+        return wrong(
+            "cores",
+            format!("is {} thousandths and has to be at least 1", server.cpu_milli),
+        );
+    }
+    if !(1..=MAX_MIB).contains(&server.memory_mib) {
+        return wrong(
+            "memory",
+            format!("is {} MiB and has to be at least 1", server.memory_mib),
+        );
+    }
+    if !(0..=MAX_MIB).contains(&server.overhead_mib) || !(0..=MAX_MIB).contains(&server.storage_mib) {
+        return wrong(
+            "disks",
+            "have a size that is negative or beyond any store".to_owned(),
+        );
+    }
+    if !(1..=MAX_COPIES).contains(&server.copies) {
+        return wrong(
+            "policy",
+            format!(
+                "asks for {} copies and 1 to {MAX_COPIES} can be kept",
+                server.copies
+            ),
+        );
+    }
+    None
+}
