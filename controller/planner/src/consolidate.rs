@@ -91,7 +91,10 @@ pub fn consolidate(fleet: &Fleet, plan: &Plan, options: &ConsolidationOptions) -
     for host in candidates(&engine, options) {
         let servers = &on_host[host];
         // A reserve that must start at once may have come to the host meanwhile.
-        if received[host] || engine.books.warm[host] > 0 || answer.servers_moved + count(servers.len()) > options.max_moves {
+        if received[host]
+            || engine.books.warm[host] > 0
+            || answer.servers_moved + count(servers.len()) > options.max_moves
+        {
             continue;
         }
         let rests = |&v: &usize| options.resting.contains(&world.servers[v].id);
@@ -131,10 +134,7 @@ fn candidates(engine: &Engine<'_, '_>, options: &ConsolidationOptions) -> Vec<us
     let (world, books) = (engine.world, &engine.books);
     let may = |&host: &usize| {
         let dense = &world.hosts[host];
-        books.residents[host] > 0
-            && dense.open
-            && dense.idle_mw > 0
-            && !options.keep_on.contains(&dense.name)
+        books.residents[host] > 0 && dense.open && dense.idle_mw > 0 && !options.keep_on.contains(&dense.name)
     };
     let mut hosts: Vec<usize> = (0..world.hosts.len()).filter(may).collect();
     hosts.sort_by_cached_key(|&host| {

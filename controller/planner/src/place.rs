@@ -35,8 +35,18 @@ impl Wish {
     }
 }
 
-/// How much a choice costs: the kind of the primary's host, the pressure it puts on sites and pairs, the finer scores.
+/// How much a choice costs: the kind of the primary's host; how well both hosts suit and how full the sites get; the
+/// finer score of the reserve.
 type Cost = (i64, i64, i64);
+
+/// From here on, in thousandths, a site counts as full and another is looked for even if its hosts suit less.
+const FULL: i64 = 900;
+
+/// What the fullness of the fuller site counts: little while there is room, much when it is nearly full.
+fn pressure_cost(permille: i64) -> i64 {
+    let permille = permille.min(1 << 20);
+    2 * permille + 50 * (permille - FULL).max(0)
+}
 
 /// The best place for `server`, which is not in the books, or `None`.
 pub(crate) fn find(
@@ -97,7 +107,7 @@ fn complete(
     let pressure = site_pressure(world, books, server, world.hosts[host].site);
     if !world.servers[server].is_protected() {
         return Some((
-            (kind, pressure, score),
+            (kind, score % score::KIND + pressure_cost(pressure), 0),
             Slot {
                 primary: Some(host),
                 ..Slot::default()
@@ -113,7 +123,8 @@ fn complete(
         world.hosts[host].zone,
         pressure,
     )?;
-    let cost = (kind, found.pressure, score + found.score);
+    let suits = score % score::KIND + score::backup_cost(found.score);
+    let cost = (kind, suits + pressure_cost(found.pressure), found.score);
     Some((
         cost,
         Slot {

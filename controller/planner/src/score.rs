@@ -10,6 +10,11 @@ use crate::world::{Amount, DIMS, World};
 /// Fixed-point one for shares of a host: 2^12, so that fourth powers stay within 63 bits.
 const ONE: i64 = 1 << 12;
 
+/// How much more what would be left counts than the shape of what is free. For one server at a time a tight fit is
+/// what keeps hosts full over thousands of comings and goings; the shape decides between tight ones. Measured with 50,000
+/// events at load 0.60: idle watts over the bound 27 % at a quarter, 8 % at one, 7 % at eight.
+const LEFT: i64 = 8;
+
 /// Step between two kinds of host (on, asleep, asleep with reserves): more than any sum of the finer terms.
 pub(crate) const KIND: i64 = 1 << 32;
 
@@ -86,7 +91,7 @@ pub(crate) fn primary(world: &World<'_>, books: &Books, demand: Amount, host: us
     } else {
         2 * KIND + inefficiency(world, host)
     };
-    kind + 4 * misfit(free, demand, dense.capacity) + left
+    kind + misfit(free, demand, dense.capacity) + LEFT * left
 }
 
 /// What reserving the host for a request of this size costs when scenario `lost` is the one that matters.
@@ -113,6 +118,12 @@ pub(crate) fn backup(world: &World<'_>, books: &Books, demand: Amount, host: usi
         (0, 0)
     };
     (growth << 28) + (kind << 24) + (order << 14) + left
+}
+
+/// The parts of a [`backup`] score that count beside the score of the primary: growth in shares of the host (`ONE` is
+/// a whole host), and `ONE` for each kind of host worse than the best.
+pub(crate) fn backup_cost(score: i64) -> i64 {
+    (score >> 28) + ((score >> 24) & 15) * ONE
 }
 
 /// Idle draw per virtual core, fixed point: 2^16 is one milliwatt per thousandth of a core, that is a watt per core.

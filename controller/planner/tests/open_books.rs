@@ -3,9 +3,7 @@
 mod fleets;
 
 use proptest::prelude::*;
-use raidc_planner::{
-    ConsolidationOptions, Planner, PlanOptions, Server, ServerId, check, consolidate, plan,
-};
+use raidc_planner::{ConsolidationOptions, PlanOptions, Planner, Server, ServerId, check, consolidate, plan};
 
 fn options() -> PlanOptions {
     PlanOptions::default()
@@ -73,7 +71,10 @@ fn the_same_server_never_gets_two_places() {
     let mut planner = Planner::new(&fleet, &options());
     assert!(planner.is_empty());
     let refused = planner.admit(ServerId::new("city", "a"), Server::default());
-    assert!(refused.is_err(), "a server without cores in a fleet without hosts");
+    assert!(
+        refused.is_err(),
+        "a server without cores in a fleet without hosts"
+    );
     assert!(planner.is_empty());
     assert!(!planner.remove(&ServerId::new("city", "a")));
 }
