@@ -39,7 +39,7 @@ mod why;
 mod world;
 
 pub use bound::{Bound, idle_watts_bound};
-pub use checker::check;
+pub use checker::{check, confirm_waiting};
 pub use explain::explain;
 pub use fault::{Fault, Rule};
 pub use fleet::{

@@ -9,27 +9,37 @@ use super::scenarios::Scenarios;
 use crate::fault::{Fault, Rule};
 use crate::fleet::ApartBy;
 
-/// The placed members of every group, in the order of the first member; members in that of their identities.
-fn groups(model: &Model<'_>) -> Vec<Vec<usize>> {
-    let mut groups: Vec<Vec<usize>> = Vec::new();
-    let mut index: HashMap<(&str, &str), usize, BuildHasherDefault<Mix>> = HashMap::default();
-    for (at, server) in model.servers.iter().enumerate() {
-        let Some(apart) = &server.spec.apart else { continue };
-        let name = (server.spec.tenant.as_str(), apart.group.as_str());
-        let group = *index.entry(name).or_insert_with(|| {
-            groups.push(Vec::new());
-            groups.len() - 1
-        });
-        groups[group].push(at);
+/// The placed members of every group: indices among the placed servers.
+#[derive(Default)]
+pub(super) struct Groups<'a> {
+    /// By group and tenant: groups of two tenants are never the same group.
+    index: HashMap<(&'a str, &'a str), usize, BuildHasherDefault<Mix>>,
+    /// Member and group, by member.
+    members: Vec<(usize, usize)>,
+    seen: usize,
+}
+
+impl<'a> Groups<'a> {
+    /// Adds the next placed server.
+    pub(super) fn add(&mut self, server: &Placed<'a>) {
+        if let Some(apart) = &server.spec.apart {
+            let next = self.index.len();
+            let name = (apart.group.as_str(), server.spec.tenant.as_str());
+            let group = *self.index.entry(name).or_insert(next);
+            self.members.push((self.seen, group));
+        }
+        self.seen += 1;
     }
-    groups
 }
 
 /// Runs the checks of this file.
-pub(super) fn check(model: &Model<'_>, scenarios: &Scenarios, faults: &mut Vec<Fault>) {
-    for members in groups(model) {
-        for (i, &a) in members.iter().enumerate() {
-            for &b in &members[i + 1..] {
+pub(super) fn check(model: &Model<'_>, scenarios: &Scenarios, groups: &Groups<'_>, faults: &mut Vec<Fault>) {
+    let mut members = groups.members.clone();
+    // Groups in the order of their first members; in a group by identity.
+    members.sort_unstable_by_key(|&(member, group)| (group, member));
+    for members in members.chunk_by(|one, two| one.1 == two.1) {
+        for (i, &(a, _)) in members.iter().enumerate() {
+            for &(b, _) in &members[i + 1..] {
                 pair(model, scenarios, &model.servers[a], &model.servers[b], faults);
             }
         }

@@ -9,17 +9,40 @@ use crate::ids::SiteName;
 /// The copies of one server.
 pub(super) fn check(base: &Base<'_>, server: &Placed<'_>, faults: &mut Vec<Fault>) {
     let mut say = |how: String| faults.push(fault(Rule::Copies, format!("server/{}", server.id), how));
+    if is_plain(base, server) {
+        return;
+    }
     number(base, server, &mut say);
     distance(base, server, &mut say);
     reserve(base, server, &mut say);
 }
 
+/// The usual case, decided without a look at sets and states: one further copy, with the reserve on a host that takes
+/// anything, at another site, where no risk is shared.
+fn is_plain(base: &Base<'_>, server: &Placed<'_>) -> bool {
+    let (spec, plan) = (server.spec, server.plan);
+    let (Some(at), Some(spot), Falls::Rack(home)) = (server.backup, &plan.backup, server.falls) else {
+        return false;
+    };
+    let host = &base.hosts[at];
+    spec.copies == 2
+        && plan.unprotected.is_none()
+        && spec.sites_allowed.is_none()
+        && host.open
+        && host.site != server.site
+        && spot.rack == *base.racks[host.rack].name
+        && spot.site == *base.sites[host.site].name
+        && plan.copy_sites.len() == 1
+        && plan.copy_sites.first() == Some(&spot.site)
+        && base.racks[home].site == server.site
+        && base
+            .shared_risk(&base.racks[home].risks, &base.racks[host.rack].risks)
+            .is_none()
+}
+
 fn number(base: &Base<'_>, server: &Placed<'_>, say: &mut impl FnMut(String)) {
     let (asked, plan) = (server.spec.copies, server.plan);
     let have = i64::try_from(plan.copy_sites.len()).unwrap_or(i64::MAX);
-    if plan.copy_sites.contains(&plan.placement.site) {
-        say("a copy is where the original is".to_owned());
-    }
     if asked <= 1 {
         if plan.backup.is_some() || have > 0 {
             say("its policy keeps one copy and the plan has more".to_owned());
@@ -28,6 +51,9 @@ fn number(base: &Base<'_>, server: &Placed<'_>, say: &mut impl FnMut(String)) {
             say("its policy keeps one copy and the plan calls it unprotected".to_owned());
         }
         return;
+    }
+    if plan.copy_sites.contains(&plan.placement.site) {
+        say("a copy is where the original is".to_owned());
     }
     let whole = plan.backup.is_some() && have >= asked - 1;
     if have > asked - 1 {
@@ -163,7 +189,7 @@ fn reserve(base: &Base<'_>, server: &Placed<'_>, say: &mut impl FnMut(String)) {
 
 /// Who must start at once has a reserve that is on. Asked when it is known which hosts are on.
 pub(super) fn warm(model: &Model<'_>, faults: &mut Vec<Fault>) {
-    for server in model.servers.iter().filter(|server| server.spec.warm) {
+    for server in model.servers.iter().filter(|server| server.warm) {
         let Some(backup) = server.backup else { continue };
         let host = &model.base.hosts[backup];
         if !model.on[backup] && model.base.sites[host.site].state != State::Unknown {

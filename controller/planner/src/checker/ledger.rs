@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fit::SiteRoom;
-use super::model::{Model, fault};
+use super::model::{Model, Placed, fault};
 use super::physics::watts_up;
 use super::scenarios::Scenarios;
 use super::survive::{Counts, Losses};
@@ -34,7 +34,6 @@ pub(super) struct Counted<'c, 'a> {
 
 /// Runs the checks of this file.
 pub(super) fn check(model: &Model<'_>, counted: &Counted<'_, '_>, faults: &mut Vec<Fault>) {
-    draws(model, faults);
     certificate(model, counted, faults);
     racks(model, counted, faults);
     pairs(model, counted, faults);
@@ -49,13 +48,12 @@ fn differs(what: String, said: impl std::fmt::Debug, counted: impl std::fmt::Deb
     )
 }
 
-fn draws(model: &Model<'_>, faults: &mut Vec<Fault>) {
-    for server in &model.servers {
-        let counted = watts_up(server.draw_mw.into());
-        if i128::from(server.plan.watts) != counted {
-            let what = format!("server/{}", server.id);
-            faults.push(differs(what, server.plan.watts, counted, "draw, W"));
-        }
+/// What the plan says that one server draws.
+pub(super) fn draw(server: &Placed<'_>, faults: &mut Vec<Fault>) {
+    let counted = server.draw_mw / 1000 + i64::from(server.draw_mw % 1000 > 0);
+    if server.plan.watts != counted {
+        let what = format!("server/{}", server.id);
+        faults.push(differs(what, server.plan.watts, counted, "draw, W"));
     }
 }
 

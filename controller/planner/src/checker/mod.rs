@@ -7,6 +7,7 @@
 //! that nothing *new* was put on what is too full, and that the plan says so (`Plan::excesses`).
 
 mod accounts;
+mod ahead;
 mod apart;
 mod base;
 mod copies;
@@ -20,24 +21,31 @@ mod physics;
 mod scenarios;
 mod survive;
 mod totals;
+mod waiting;
 
 use crate::fault::Fault;
 use crate::fleet::Fleet;
 use crate::plan::Plan;
 
+use apart::Groups;
 use model::Model;
 use scenarios::Scenarios;
 use totals::Totals;
+
+pub use waiting::confirm_waiting;
 
 /// Everything that is wrong with `plan` for `fleet`; empty when nothing is.
 pub fn check(fleet: &Fleet, plan: &Plan) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut totals = Totals::default();
+    let mut groups = Groups::default();
     let model = Model::read(fleet, plan, &mut faults, &mut |base, spec, placed, faults| {
         totals.add(base, spec, placed);
         if let Some(server) = placed {
             accounts::place(base, server, faults);
             copies::check(base, server, faults);
+            ledger::draw(server, faults);
+            groups.add(server);
         }
     });
     let scenarios = Scenarios::of(&model.base, &totals.recorded);
@@ -48,7 +56,7 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Vec<Fault> {
     totals.quotas(&model, &mut faults);
     copies::warm(&model, &mut faults);
     let losses = survive::check(&model, &scenarios, &named, &mut faults);
-    apart::check(&model, &scenarios, &mut faults);
+    apart::check(&model, &scenarios, &groups, &mut faults);
     let units_free = devices::check(&model, &mut faults);
     moves::check(&model, &mut faults);
     let counted = ledger::Counted {

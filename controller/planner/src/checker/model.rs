@@ -1,9 +1,10 @@
 //! What the checker reads: the plan's servers beside the fleet's, in one walk of the two sorted maps. No I/O.
 
+use super::ahead::{self, Ahead};
 use super::base::Base;
 use super::physics;
 use crate::fault::{Fault, Rule};
-use crate::fleet::{Fleet, Server};
+use crate::fleet::{Fleet, Placement, Server};
 use crate::ids::{DemandId, ServerId};
 use crate::plan::{Plan, ServerPlan};
 
@@ -33,6 +34,10 @@ pub(super) struct Placed<'a> {
     pub(super) backup_mw: i64,
     /// Its place is where it was.
     pub(super) stayed: bool,
+    /// So are its reserve and its copies.
+    pub(super) steady: bool,
+    /// Must start at once.
+    pub(super) warm: bool,
 }
 
 /// Everything the checks look at.
@@ -81,26 +86,37 @@ impl<'a> Model<'a> {
             );
             faults.push(fault(Rule::Accounted, "plan", how));
         }
-        let mut placed = plan.servers.iter().peekable();
-        let mut waiting = plan
-            .waiting
-            .keys()
-            .map_while(|id| match id {
-                DemandId::Server(id) => Some(id),
-                DemandId::Colocation(_) => None,
-            })
-            .peekable();
-        for (id, spec) in &fleet.servers {
-            while let Some((stranger, _)) = placed.next_if(|(other, _)| *other < id) {
-                faults.push(not_in_fleet(stranger, "is in the plan and not in the fleet"));
+        let mut plans = Ahead::new(plan.servers.iter(), ahead::decided);
+        let mut next = plans.next();
+        let mut waiters = plan.waiting.keys().map_while(|id| match id {
+            DemandId::Server(id) => Some(id),
+            DemandId::Colocation(_) => None,
+        });
+        let mut waiter = waiters.next();
+        for (id, spec) in Ahead::new(fleet.servers.iter(), ahead::server) {
+            let mut decided = None;
+            while let Some((other, plan)) = next {
+                // Most are equal; their order is only asked when they are not.
+                if other == id {
+                    decided = Some(plan);
+                } else if other < id {
+                    faults.push(not_in_fleet(other, "is in the plan and not in the fleet"));
+                } else {
+                    break;
+                }
+                next = plans.next();
+                if decided.is_some() {
+                    break;
+                }
             }
-            while let Some(stranger) = waiting.next_if(|other| *other < id) {
-                faults.push(not_in_fleet(stranger, "waits and is not in the fleet"));
+            while let Some(other) = waiter.filter(|other| *other < id) {
+                faults.push(not_in_fleet(other, "waits and is not in the fleet"));
+                waiter = waiters.next();
             }
-            let decided = placed
-                .next_if(|(other, _)| *other == id)
-                .map(|(_, decided)| decided);
-            let waits = waiting.next_if(|other| *other == id).is_some();
+            let waits = waiter == Some(id);
+            if waits {
+                waiter = waiters.next();
+            }
             if decided.is_some() == waits {
                 let how = if waits {
                     "is placed and waits"
@@ -114,10 +130,10 @@ impl<'a> Model<'a> {
             visit(&mut base, spec, server.as_ref(), faults);
             servers.extend(server);
         }
-        for (stranger, _) in placed {
+        for (stranger, _) in next.into_iter().chain(plans) {
             faults.push(not_in_fleet(stranger, "is in the plan and not in the fleet"));
         }
-        for stranger in waiting {
+        for stranger in waiter.into_iter().chain(waiters) {
             faults.push(not_in_fleet(stranger, "waits and is not in the fleet"));
         }
         let mut model = Self {
@@ -219,5 +235,18 @@ fn place<'a>(
         draw_mw: draw(host),
         backup_mw: draw(backup),
         stayed,
+        steady: stayed
+            && spec
+                .current
+                .as_ref()
+                .is_some_and(|current| same_copies(current, plan)),
+        warm: spec.warm,
     }
+}
+
+fn same_copies(current: &Placement, plan: &ServerPlan) -> bool {
+    let reserve = plan.backup.as_ref().map(|spot| &spot.host);
+    current.backup.as_ref() == reserve
+        && current.site == plan.placement.site
+        && current.copy_sites == plan.copy_sites
 }

@@ -14,12 +14,13 @@ pub(super) fn check(model: &Model<'_>, faults: &mut Vec<Fault>) {
         listed.entry(&moved.server).or_default().push(moved);
     }
     for server in &model.servers {
-        let moves = if listed.is_empty() {
-            Vec::new()
-        } else {
-            listed.remove(server.id).unwrap_or_default()
-        };
-        if moves.is_empty() && server.spec.current.is_none() {
+        // Nothing of it moves: it is looked at only if a move is listed.
+        let quiet = server.steady || server.spec.current.is_none();
+        if listed.is_empty() && quiet {
+            continue;
+        }
+        let moves = listed.remove(server.id).unwrap_or_default();
+        if moves.is_empty() && quiet {
             continue;
         }
         let mut say = |how: &str| faults.push(fault(Rule::Moves, format!("server/{}", server.id), how));

@@ -28,6 +28,15 @@ pub(super) fn storage(server: &Server) -> i64 {
     server.storage_mib.clamp(0, MAX_MIB)
 }
 
+/// Whether every figure of a request can be true.
+pub(super) fn is_sound(server: &Server) -> bool {
+    (1..=MAX_CPU).contains(&server.cpu_milli)
+        && (1..=MAX_MIB).contains(&server.memory_mib)
+        && (0..=MAX_MIB).contains(&server.overhead_mib)
+        && (0..=MAX_MIB).contains(&server.storage_mib)
+        && (1..=16).contains(&server.copies)
+}
+
 /// What a host has and draws.
 pub(super) struct Build {
     /// Virtual cores in thousandths and MiB, of the whole host.

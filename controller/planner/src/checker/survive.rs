@@ -33,7 +33,16 @@ pub(super) struct Losses<'a> {
 /// The servers by what they fall with: racks first, then sites.
 struct Groups {
     starts: Vec<usize>,
-    members: Vec<usize>,
+    members: Vec<Member>,
+}
+
+/// What a scenario has to know of a server, close together in memory.
+#[derive(Clone, Copy, Default)]
+struct Member {
+    server: usize,
+    backup: Option<usize>,
+    need: [i64; 2],
+    backup_mw: i64,
 }
 
 impl Groups {
@@ -51,16 +60,21 @@ impl Groups {
             starts[at] += starts[at - 1];
         }
         let mut next = starts.clone();
-        let mut members = vec![0; model.servers.len()];
+        let mut members = vec![Member::default(); model.servers.len()];
         for (at, server) in model.servers.iter().enumerate() {
             let slot = &mut next[key(server)];
-            members[*slot] = at;
+            members[*slot] = Member {
+                server: at,
+                backup: server.backup,
+                need: server.need,
+                backup_mw: server.backup_mw,
+            };
             *slot += 1;
         }
         Self { starts, members }
     }
 
-    fn members(&self, key: usize) -> &[usize] {
+    fn members(&self, key: usize) -> &[Member] {
         &self.members[self.starts[key]..self.starts[key + 1]]
     }
 }
@@ -125,17 +139,17 @@ fn displace<'a>(
     let racks = model.base.racks.len();
     let keys = lost.racks.iter().copied();
     for key in keys.chain(lost.sites.iter().map(|site| racks + site)) {
-        for &at in groups.members(key) {
-            let server = &model.servers[at];
+        for member in groups.members(key) {
             counts.displaced += 1;
-            let host = server
+            let host = member
                 .backup
                 .filter(|&host| !loads.gone[model.base.hosts[host].rack]);
             if let Some(host) = host {
                 counts.restarted += 1;
-                start(model, server, host, loads);
+                start(model, member, host, loads);
                 continue;
             }
+            let server = &model.servers[member.server];
             if let Some(backup) = server.backup {
                 let accepted = server.spec.spread == Spread::Site && matches!(scenario, Scenario::Risk(_));
                 if !accepted {
@@ -161,7 +175,7 @@ fn displace<'a>(
     counts
 }
 
-fn start(model: &Model<'_>, server: &Placed<'_>, host: usize, loads: &mut Loads) {
+fn start(model: &Model<'_>, server: &Member, host: usize, loads: &mut Loads) {
     let rack = model.base.hosts[host].rack;
     if !loads.touched[host] {
         loads.touched[host] = true;

@@ -79,7 +79,7 @@ impl<'a> Totals<'a> {
                 .add([1, guest[0], guest[1], guest[2], 0, 0], new);
         }
         if let Some(current) = &spec.current {
-            let there = placed.filter(|server| server.plan.placement.site == current.site);
+            let there = placed.filter(|server| server.steady || server.plan.placement.site == current.site);
             let site = there.map_or_else(|| base.named_site(&current.site), |server| server.site);
             if base.sites[site].spec.is_none() && !self.recorded.contains(&site) {
                 self.recorded.push(site);
@@ -165,6 +165,12 @@ impl<'a> Totals<'a> {
         }
     }
 
+    /// What a tenant uses, by measure.
+    pub(super) fn used_by(&self, tenant: &TenantName) -> [i128; 6] {
+        let at = self.tenant_index.get(tenant.as_str());
+        at.map_or([0; 6], |at| self.tenants[at].all)
+    }
+
     /// The sums of a site.
     pub(super) fn site(&self, at: usize) -> AtSite {
         self.sites.get(at).copied().unwrap_or_default()
@@ -221,7 +227,8 @@ fn compare(fleet: &Fleet, used: &Used<'_>, faults: &mut Vec<Fault>) {
     }
 }
 
-fn limits(quota: &Quota) -> [(Option<i64>, &'static str); 6] {
+/// The limits of a quota by measure.
+pub(super) fn limits(quota: &Quota) -> [(Option<i64>, &'static str); 6] {
     [
         (quota.servers, "servers"),
         (quota.cpu_milli, "milli-cores"),
