@@ -175,10 +175,14 @@ fn structure(room: &Room<'_, '_>, seeker: &Seeker<'_>, on: &WaitingOn, say: &mut
                         .any(|&rack| base.racks[rack].risks.iter().any(listed))
             };
             let listing = open.iter().filter(lists).count();
-            if *copies != spec.copies || listing < 2 || spec.spread != Spread::SharedRisk {
+            if *copies != spec.copies || listing < 2 {
                 say(format!(
-                    "{listing} of its sites list {risk}, or its policy does not ask"
+                    "{listing} of its sites list {risk}, for its {} copies",
+                    spec.copies
                 ));
+            }
+            if spec.spread != Spread::SharedRisk {
+                say("its policy does not heed shared risks".to_owned());
             }
         }
         _ => {}
@@ -231,7 +235,8 @@ fn amounts(room: &Room<'_, '_>, seeker: &Seeker<'_>, on: &WaitingOn, say: &mut i
             for (at, host) in hosts() {
                 let left = room.free(at);
                 shown |= left[d] == *free || host.build.room[d] == *free;
-                if seeker.need[d] > left[d] && seeker.need[1 - d] <= left[1 - d] {
+                let large_enough = (0..2).all(|d| seeker.need[d] <= host.build.room[d]);
+                if large_enough && seeker.need[d] > left[d] && seeker.need[1 - d] <= left[1 - d] {
                     nearest = nearest.max(Some(left[d]));
                 }
             }
