@@ -11,13 +11,13 @@ use crate::ids::DemandId;
 pub(super) fn check(model: &Model<'_>, faults: &mut Vec<Fault>) {
     for (id, colocation) in &model.fleet.colocations {
         let places = model.plan.colocations.get(id).map_or(&[][..], Vec::as_slice);
-        let mut placed: Vec<&str> = places.iter().map(|place| place.device.as_str()).collect();
-        placed.sort_unstable();
+        let mut devices: Vec<&str> = places.iter().map(|place| place.device.as_str()).collect();
+        devices.sort_unstable();
         let mut say = |how: String| faults.push(fault(Rule::Accounted, format!("colocation/{id}"), how));
-        if let Some(twice) = placed.windows(2).find(|pair| pair[0] == pair[1]) {
+        if let Some(twice) = devices.windows(2).find(|pair| pair[0] == pair[1]) {
             say(format!("has device {} at two places", twice[0]));
         }
-        let stands = |device: &Device| placed.binary_search(&device.name.as_str()).is_ok();
+        let stands = |device: &Device| devices.binary_search(&device.name.as_str()).is_ok();
         let waits = model.plan.waiting.contains_key(&DemandId::Colocation(id.clone()));
         if !waits && !colocation.devices.iter().all(stands) {
             say("has devices that are neither placed nor waiting".to_owned());

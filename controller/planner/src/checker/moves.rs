@@ -93,8 +93,9 @@ fn copies(model: &Model<'_>, server: &Placed<'_>, mut listed: Vec<&Move>, say: &
     }
     for (kind, spot, site) in expected {
         let leads = |moved: &&Move| {
-            let bare = || moved.to.site == *site && moved.to.rack.0.is_empty() && moved.to.host.0.is_empty();
-            moved.kind == kind && spot.map_or_else(bare, |spot| moved.to == *spot)
+            let copy_only =
+                || moved.to.site == *site && moved.to.rack.0.is_empty() && moved.to.host.0.is_empty();
+            moved.kind == kind && spot.map_or_else(copy_only, |spot| moved.to == *spot)
         };
         match listed.iter().position(leads) {
             Some(at) => drop(listed.swap_remove(at)),

@@ -30,7 +30,7 @@ pub(super) fn judge(
         .filter(|&rack| may_use(room, spec, rack))
         .collect();
     let feeds = |rack: usize| i64::try_from(room.model.base.racks[rack].spec.feeds.len()).unwrap_or(i64::MAX);
-    let named = |name: &str| missing.iter().find(|device| device.name == name);
+    let wanted = |name: &str| missing.iter().find(|device| device.name == name);
     match on {
         WaitingOn::Quota { .. } => {
             let sum = |of: fn(&Device) -> i64| missing.iter().map(|device| i128::from(of(device))).sum();
@@ -64,7 +64,7 @@ pub(super) fn judge(
         // True when that is the most of any rack it may use, and less than the device asks.
         WaitingOn::Feeds { device, asked, most } => {
             let there = racks.iter().map(|&rack| feeds(rack)).max().unwrap_or(0);
-            if named(device).is_none_or(|device| device.feeds != *asked) || *most != there || asked <= most {
+            if wanted(device).is_none_or(|device| device.feeds != *asked) || *most != there || asked <= most {
                 say(format!("racks have {there} feeds, and not {most}"));
             }
         }
@@ -74,14 +74,14 @@ pub(super) fn judge(
             asked,
             largest,
         } => {
-            let wired = |rack: &&usize| named(device).is_some_and(|device| feeds(**rack) >= device.feeds);
+            let wired = |rack: &&usize| wanted(device).is_some_and(|device| feeds(**rack) >= device.feeds);
             let gap = racks
                 .iter()
                 .filter(wired)
                 .map(|&rack| gap(&units(room, rack)))
                 .max()
                 .unwrap_or(0);
-            if named(device).is_none_or(|device| device.units != *asked)
+            if wanted(device).is_none_or(|device| device.units != *asked)
                 || *largest != gap
                 || asked <= largest
             {
@@ -120,7 +120,7 @@ pub(super) fn judge(
                 i64::try_from(spec.devices.len()).unwrap_or(i64::MAX),
                 i64::try_from(places.len()).unwrap_or(i64::MAX),
             );
-            if named(device).is_none() || (*needed, *there) != counted {
+            if wanted(device).is_none() || (*needed, *there) != counted {
                 say(format!(
                     "{counted:?} are needed and there, and not {needed} and {there}"
                 ));
