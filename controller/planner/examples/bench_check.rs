@@ -166,7 +166,7 @@ fn first_fit_decreasing(fleet: &Fleet) -> BTreeMap<ServerId, HostName> {
         .iter()
         .map(|(id, server)| ([server.cpu_milli, server.memory_mib + server.overhead_mib], id))
         .collect();
-    servers.sort_by(|a, b| b.0.cmp(&a.0));
+    servers.sort_by_key(|server| std::cmp::Reverse(server.0));
     let mut placed = BTreeMap::new();
     for (need, id) in servers {
         let room = |host: &&mut (&HostName, [i64; 2])| host.1[0] >= need[0] && host.1[1] >= need[1];

@@ -14,8 +14,9 @@ pub(super) fn check(model: &Model<'_>, faults: &mut Vec<Fault>) {
         let mut devices: Vec<&str> = places.iter().map(|place| place.device.as_str()).collect();
         devices.sort_unstable();
         let mut say = |how: String| faults.push(fault(Rule::Accounted, format!("colocation/{id}"), how));
-        if let Some(twice) = devices.windows(2).find(|pair| pair[0] == pair[1]) {
-            say(format!("has device {} at two places", twice[0]));
+        let pairs = devices.iter().zip(devices.iter().skip(1));
+        for (twice, _) in pairs.filter(|(one, other)| one == other) {
+            say(format!("has device {twice} at two places"));
         }
         let stands = |device: &Device| devices.binary_search(&device.name.as_str()).is_ok();
         let waits = model.plan.waiting.contains_key(&DemandId::Colocation(id.clone()));

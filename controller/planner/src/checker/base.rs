@@ -30,6 +30,8 @@ pub(super) struct Rack<'a> {
 }
 
 /// A host of the fleet whose rack and site exist and whose figures can be true.
+// Each flag answers a separate question, derived once from site, rack and host state.
+#[allow(clippy::struct_excessive_bools)]
 pub(super) struct Host<'a> {
     pub(super) name: &'a HostName,
     pub(super) spec: &'a fleet::Host,

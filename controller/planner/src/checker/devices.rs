@@ -26,7 +26,9 @@ fn free_units(model: &Model<'_>) -> Vec<i64> {
             let mut units = vec![false; usize::try_from(height(rack.spec)).unwrap_or(0)];
             for unit in filled(rack.spec) {
                 let unit = usize::try_from(unit - 1).ok().and_then(|at| units.get_mut(at));
-                unit.into_iter().for_each(|unit| *unit = true);
+                if let Some(unit) = unit {
+                    *unit = true;
+                }
             }
             units
         })
