@@ -292,6 +292,9 @@ impl Space {
                 };
             }
         }
+        if colocation.spread == ColocationSpread::None {
+            return self.beside(world, books, index, colocation);
+        }
         let sites = |racks: &[usize]| {
             let mut sites: Vec<usize> = racks.iter().map(|&rack| world.racks[rack].site).collect();
             sites.sort_unstable();
@@ -312,6 +315,36 @@ impl Space {
                 count(racks.len())
             },
         }
+    }
+}
+
+impl Space {
+    /// How many devices find a place in their order, each beside those before it.
+    fn beside(&self, world: &World<'_>, books: &Books, index: usize, colocation: &Colocation) -> WaitingOn {
+        let (mut space, mut books) = (self.clone(), books.clone());
+        let mut fit = 0;
+        for (at, device) in colocation.devices.iter().enumerate() {
+            if !space.stands(index, at) {
+                let racks = (0..world.racks.len())
+                    .filter(|&rack| space.fits(world, &books, index, colocation, device, rack));
+                let best =
+                    racks.max_by_key(|&rack| (headroom_mw(world, &books, rack), std::cmp::Reverse(rack)));
+                let place = best.and_then(|rack| Some((rack, space.lowest_gap(rack, device.units)?)));
+                let Some((rack, lowest)) = place else {
+                    return WaitingOn::DevicesRoom {
+                        device: device.name.clone(),
+                        fit,
+                        needed: count(colocation.devices.len()),
+                    };
+                };
+                space.fill(rack, lowest, device.units, true);
+                books.committed_mw[rack] += device.watts * 1000;
+                space.positions[index][at] = Some((rack, lowest));
+            }
+            fit += 1;
+        }
+        // In their order they fit: the search for all at once was cut short.
+        WaitingOn::Queue { ahead: 0 }
     }
 }
 

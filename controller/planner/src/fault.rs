@@ -37,6 +37,8 @@ pub enum Rule {
     Ledger,
     /// A move in the plan is missing, false or of something that may not move.
     Moves,
+    /// The reason that a waiting demand is given is false, or something else would let it in already.
+    Waiting,
 }
 
 /// One thing wrong with a plan.

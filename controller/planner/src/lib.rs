@@ -45,7 +45,7 @@ mod why;
 mod world;
 
 pub use bound::{Bound, idle_watts_bound};
-pub use checker::check;
+pub use checker::{check, confirm_waiting};
 pub use consolidate::{Consolidation, ConsolidationOptions, consolidate};
 pub use explain::explain;
 pub use fault::{Fault, Rule};

@@ -159,7 +159,7 @@ pub enum WaitingOn {
     NoSecondSite {
         /// Copies that the policy asks for.
         copies: i64,
-        /// Sites that could hold one.
+        /// Sites that could hold one; when fewer than two of them have a usable host, the number of those that have.
         sites: i64,
     },
     /// Enough sites, but they share a risk.
@@ -175,6 +175,20 @@ pub enum WaitingOn {
         group: String,
         /// The level.
         by: ApartBy,
+    },
+    /// It must start at once after a loss, and every host that could be reserved for it is switched off.
+    HostsAsleep {
+        /// Usable hosts that are off, of those it may use.
+        hosts: i64,
+    },
+    /// Each device would find a rack alone, and not all of them beside each other.
+    DevicesRoom {
+        /// The first device that finds none when those before it are placed.
+        device: String,
+        /// Devices that find a place in their order.
+        fit: i64,
+        /// Devices in all.
+        needed: i64,
     },
     /// The affinity group has a place, and there is no room left at it.
     TogetherGroup {
@@ -322,6 +336,8 @@ impl WaitingOn {
             Self::SharedRisk { .. } => "SharedRisk",
             Self::ApartGroup { .. } => "ApartGroup",
             Self::TogetherGroup { .. } => "TogetherGroup",
+            Self::HostsAsleep { .. } => "HostsAsleep",
+            Self::DevicesRoom { .. } => "DevicesRoom",
             Self::Quota { .. } => "Quota",
             Self::Storage { .. } => "Storage",
             Self::RackUnits { .. } => "RackUnits",
@@ -420,6 +436,16 @@ impl fmt::Display for WaitingOn {
                 "no {} is left that keeps it apart from the rest of group {group}, also after a loss: make the group \
                  smaller or the rule weaker",
                 level(*by)
+            ),
+            Self::HostsAsleep { hosts } => write!(
+                f,
+                "it has to start at once after a loss and the {hosts} host(s) that could be reserved for it are off: switch \
+                 one on, or choose a policy that allows more time"
+            ),
+            Self::DevicesRoom { device, fit, needed } => write!(
+                f,
+                "{fit} of its {needed} devices find units and watts, and {device} none beside them: free units or watts in \
+                 a rack, or ask for less"
             ),
             Self::TogetherGroup { group, by } => write!(
                 f,

@@ -333,8 +333,8 @@ fn sites(engine: &Engine<'_, '_>, plan: &mut Plan) {
             memory_capacity_mib: dense.capacity[1],
             memory_used_mib: books.site_used[site][1],
             memory_ceiling_mib: dense.ceiling[1],
-            storage_used_mib: books.site_storage[site],
-            storage_mib: dense.storage,
+            storage_used_mib: books.site_storage[site] + dense.storage_taken,
+            storage_mib: dense.storage_in_all,
             ..SiteLedger::default()
         };
         plan.sites.insert(dense.name.clone(), ledger);

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::copies::{self, Short};
 use crate::fits::{self, Against, RESOURCES};
+use crate::fleet::Spread;
 use crate::place::Wish;
 use crate::reason::{Considered, Resource, Waiting, WaitingOn};
 use crate::scenario::Scenario;
 use crate::state::Books;
-use crate::world::{Apartness, DIMS, DenseScenario, World, count, watts_up};
+use crate::world::{Amount, Apartness, DIMS, DenseScenario, World, count, watts_up};
 
 impl Against {
     /// The condition reason that a host refused for this counts under.
@@ -47,10 +48,12 @@ impl Against {
     }
 
     /// How much is missing, to find the nearest of one kind.
-    fn lack(self) -> i64 {
+    /// In thousandths of what is asked, so that cores, MiB and watts compare.
+    fn lack(self, demand: Amount) -> i64 {
+        let missing = |asked: i64, free: i64| (asked - free).saturating_mul(1000) / asked.max(1);
         match self {
-            Self::Full(_, free) => -free,
-            Self::Watts { asked, left } => asked - left,
+            Self::Full(resource, free) => missing(demand[usize::from(resource != Resource::Cpu)], free),
+            Self::Watts { asked, left } => missing(asked, left),
             _ => 0,
         }
     }
@@ -61,6 +64,7 @@ pub(crate) fn primary(world: &World<'_>, books: &mut Books, server: usize) -> Wa
     if let Some(on) = structural(world, books, server) {
         return Waiting::on(on);
     }
+    let demand = world.servers[server].demand;
     let mut considered = Considered::default();
     let mut nearest: Option<(Against, usize)> = None;
     let mut fitting: BTreeMap<usize, (i64, usize)> = BTreeMap::new();
@@ -74,7 +78,7 @@ pub(crate) fn primary(world: &World<'_>, books: &mut Books, server: usize) -> Wa
             }
             Err(against) => {
                 *considered.refused.entry(against.reason().to_owned()).or_default() += 1;
-                nearest = nearer(nearest, against, host);
+                nearest = nearer(nearest, against, host, demand);
             }
         }
     }
@@ -96,7 +100,7 @@ pub(crate) fn primary(world: &World<'_>, books: &mut Books, server: usize) -> Wa
             }
             Err(Some((against, host))) => {
                 let was = best.map(|(against, _, host)| (against, host));
-                if nearer(was, against, host) != was {
+                if nearer(was, against, host, demand) != was {
                     best = Some((against, from, host));
                 }
             }
@@ -158,9 +162,15 @@ pub(crate) fn homeless(world: &World<'_>, books: &mut Books, server: usize) -> W
     }
 }
 
-fn nearer(nearest: Option<(Against, usize)>, against: Against, host: usize) -> Option<(Against, usize)> {
+fn nearer(
+    nearest: Option<(Against, usize)>,
+    against: Against,
+    host: usize,
+    demand: Amount,
+) -> Option<(Against, usize)> {
+    let near = |against: Against| (against.depth(), -against.lack(demand));
     match nearest {
-        Some((best, _)) if (best.depth(), -best.lack()) >= (against.depth(), -against.lack()) => nearest,
+        Some((best, _)) if near(best) >= near(against) => nearest,
         _ => Some((against, host)),
     }
 }
@@ -231,14 +241,15 @@ fn backup_against(
     books: &Books,
     server: usize,
 ) -> Result<usize, Option<(Against, usize)>> {
+    let demand = world.servers[server].demand;
     let mut nearest = None;
     for (site, dense) in world.sites.iter().enumerate() {
         let no_storage = fits::storage(world, books, server, site).is_err();
         for &host in &dense.hosts {
             match fits::backup(world, books, server, host, false) {
-                Ok(()) if no_storage => nearest = nearer(nearest, Against::Storage, host),
+                Ok(()) if no_storage => nearest = nearer(nearest, Against::Storage, host, demand),
                 Ok(()) => return Ok(host),
-                Err(against) => nearest = nearer(nearest, against, host),
+                Err(against) => nearest = nearer(nearest, against, host, demand),
             }
         }
     }
@@ -312,7 +323,15 @@ fn backup_text(
             reserve(resource, wanted.demand[d], world.hosts[host].capacity[d])
         }
         Against::Watts { asked, left } => reserve(Resource::Watts, watts_up(asked), left.div_euclid(1000)),
-        Against::Asleep => reserve(Resource::Cpu, wanted.demand[0], 0),
+        Against::Asleep => {
+            let off = |&&host: &&usize| world.hosts[host].open && !books.is_on_now(world, host);
+            let sites = world.sites.iter().enumerate();
+            let allowed = sites.filter(|(site, _)| wanted.allows(*site));
+            let hosts = allowed.flat_map(|(_, site)| site.hosts.iter()).filter(off);
+            WaitingOn::HostsAsleep {
+                hosts: count(hosts.count()),
+            }
+        }
         Against::Apart => apart_text(world, server),
         Against::Together => together_text(world, server),
         Against::Storage => storage_text(world, books, server),
@@ -412,11 +431,20 @@ fn copies_text(world: &World<'_>, books: &Books, server: usize) -> WaitingOn {
             mine || dense.open && wanted.allows(site)
         })
         .collect();
+    let none = |sites: usize| WaitingOn::NoSecondSite {
+        copies: wanted.copies,
+        sites: count(sites),
+    };
     if count(sites.len()) < wanted.copies {
-        return WaitingOn::NoSecondSite {
-            copies: wanted.copies,
-            sites: count(sites.len()),
-        };
+        return none(sites.len());
+    }
+    let has_host = |&&site: &&usize| {
+        let mine = placed && books.primary_site(world, server) == Some(site);
+        mine || world.sites[site].hosts.iter().any(|&host| world.hosts[host].open)
+    };
+    let hosted = sites.iter().filter(has_host).count();
+    if hosted < 2 {
+        return none(hosted);
     }
     if placed {
         let wish = Wish {
@@ -430,8 +458,15 @@ fn copies_text(world: &World<'_>, books: &Books, server: usize) -> WaitingOn {
     }
     // The risk that the most of its sites list.
     let mut listed: BTreeMap<usize, i64> = BTreeMap::new();
-    for &site in &sites {
-        for &f in &world.zones[world.sites[site].zone].scenarios {
+    for &site in sites.iter().filter(|_| wanted.spread == Spread::SharedRisk) {
+        let dense = &world.sites[site];
+        let zones = dense.zones.iter().chain([&dense.zone]);
+        let mut risks: Vec<usize> = zones
+            .flat_map(|&zone| world.zones[zone].scenarios.iter().copied())
+            .collect();
+        risks.sort_unstable();
+        risks.dedup();
+        for f in risks {
             *listed.entry(f).or_default() += 1;
         }
     }

@@ -4,17 +4,64 @@ use std::collections::BTreeMap;
 
 use super::model::{Model, fault};
 use crate::fault::{Fault, Rule};
-use crate::fleet::{ColocationSpread, State};
+use crate::fleet::{ColocationSpread, Rack, State};
 
-/// Runs the checks of this file.
-pub(super) fn check(model: &Model<'_>, faults: &mut Vec<Fault>) {
+/// Tallest rack that is believed, in units.
+const MAX_UNITS: i64 = 100;
+
+/// The units that other equipment fills, of a rack with 100.
+fn filled(rack: &Rack) -> impl Iterator<Item = i64> + '_ {
+    rack.units_taken.iter().flat_map(|range| {
+        let end = range.lowest.saturating_add(range.units);
+        range.lowest.max(1)..end.min(MAX_UNITS + 1)
+    })
+}
+
+/// Per rack the units in which nothing stands. What does not stand wholly in the rack fills none.
+fn free_units(model: &Model<'_>) -> Vec<i64> {
+    let height = |rack: &Rack| rack.units.clamp(0, MAX_UNITS);
+    let racks = model.base.racks.iter();
+    let mut taken: Vec<Vec<bool>> = racks
+        .map(|rack| {
+            let mut units = vec![false; usize::try_from(height(rack.spec)).unwrap_or(0)];
+            for unit in filled(rack.spec) {
+                let unit = usize::try_from(unit - 1).ok().and_then(|at| units.get_mut(at));
+                if let Some(unit) = unit {
+                    *unit = true;
+                }
+            }
+            units
+        })
+        .collect();
+    for place in model.plan.colocations.values().flatten() {
+        let Some(rack) = model.base.rack(&place.rack) else {
+            continue;
+        };
+        let end = place.lowest_unit.saturating_add(place.units);
+        if place.lowest_unit >= 1 && end <= height(model.base.racks[rack].spec) + 1 {
+            for unit in place.lowest_unit..end {
+                taken[rack][usize::try_from(unit - 1).unwrap_or(0)] = true;
+            }
+        }
+    }
+    let free = |units: &Vec<bool>| i64::try_from(units.iter().filter(|unit| !**unit).count()).unwrap_or(0);
+    taken.iter().map(free).collect()
+}
+
+/// Runs the checks of this file. Returns per rack how many units are free.
+pub(super) fn check(model: &Model<'_>, faults: &mut Vec<Fault>) -> Vec<i64> {
+    if !model.plan.colocations.is_empty() {
+        places(model, faults);
+    }
+    free_units(model)
+}
+
+fn places(model: &Model<'_>, faults: &mut Vec<Fault>) {
     // Per rack and unit: who is there, and whether it was there before.
     let mut units: BTreeMap<(usize, i64), (String, bool)> = BTreeMap::new();
-    for (at, rack) in model.racks.iter().enumerate() {
-        for range in &rack.spec.units_taken {
-            for unit in range.lowest.max(1)..range.lowest.saturating_add(range.units).min(101) {
-                units.insert((at, unit), ("other equipment".to_owned(), true));
-            }
+    for (at, rack) in model.base.racks.iter().enumerate() {
+        for unit in filled(rack.spec) {
+            units.insert((at, unit), ("other equipment".to_owned(), true));
         }
     }
     for (id, places) in &model.plan.colocations {
@@ -40,6 +87,10 @@ pub(super) fn check(model: &Model<'_>, faults: &mut Vec<Fault>) {
                 ));
                 continue;
             };
+            if place.units != device.units {
+                let how = format!("device {} is said to have {} units", device.name, place.units);
+                faults.push(fault(Rule::RackUnits, what.clone(), how));
+            }
             let before = colocation.current.get(&device.name);
             let stayed =
                 before.is_some_and(|at| at.rack == place.rack && at.lowest_unit == place.lowest_unit);
@@ -50,17 +101,21 @@ pub(super) fn check(model: &Model<'_>, faults: &mut Vec<Fault>) {
                     format!("device {} was moved", device.name),
                 ));
             }
-            let Some(rack) = model.rack(&place.rack) else {
+            let Some(rack) = model.base.rack(&place.rack) else {
                 if !stayed {
                     let how = format!("rack {} does not exist", place.rack);
                     faults.push(fault(Rule::PlaceExists, what.clone(), how));
                 }
                 continue;
             };
-            let spec = model.racks[rack].spec;
+            let spec = model.base.racks[rack].spec;
+            if place.site != spec.site {
+                let how = format!("rack {} is not at {}", place.rack, place.site);
+                faults.push(fault(Rule::PlaceExists, what.clone(), how));
+            }
             let top = place.lowest_unit.saturating_add(device.units - 1);
             if !stayed {
-                if place.lowest_unit < 1 || top > spec.units.min(100) {
+                if place.lowest_unit < 1 || top > spec.units.min(MAX_UNITS) {
                     let how = format!("device {} leaves rack {}", device.name, place.rack);
                     faults.push(fault(Rule::RackUnits, what.clone(), how));
                 }
@@ -68,7 +123,7 @@ pub(super) fn check(model: &Model<'_>, faults: &mut Vec<Fault>) {
                     let how = format!("device {} has too few feeds in rack {}", device.name, place.rack);
                     faults.push(fault(Rule::Devices, what.clone(), how));
                 }
-                if spec.state != State::Active || model.site_state(&spec.site) != State::Active {
+                if spec.state != State::Active || model.base.site_state(&spec.site) != State::Active {
                     let how = format!(
                         "device {} came to {}, which takes nothing new",
                         device.name, place.rack

@@ -7,49 +7,68 @@
 //! that nothing *new* was put on what is too full, and that the plan says so (`Plan::excesses`).
 
 mod accounts;
+mod ahead;
 mod apart;
+mod base;
 mod copies;
 mod devices;
 mod fit;
 mod ledger;
 mod model;
+mod moves;
+mod names;
+mod physics;
+mod scenarios;
 mod survive;
 mod together;
-
-use std::borrow::Cow;
+mod totals;
+mod waiting;
 
 use crate::fault::Fault;
-use crate::fleet::{Fleet, Site, State};
+use crate::fleet::Fleet;
 use crate::plan::Plan;
 
+use apart::Groups;
 use model::Model;
+use scenarios::Scenarios;
+use totals::Totals;
 
-/// The fleet with every site whose overcommit makes no sense as one that cannot be read: nothing is known of what
-/// its hosts can carry.
-fn readable(fleet: &Fleet) -> Cow<'_, Fleet> {
-    let mut fleet = Cow::Borrowed(fleet);
-    let sound = |site: &Site| (1..=10_000).contains(&site.cpu_overcommit_percent);
-    if !fleet.sites.values().all(sound) {
-        for site in fleet.to_mut().sites.values_mut().filter(|site| !sound(site)) {
-            site.state = State::Unknown;
-        }
-    }
-    fleet
-}
+pub use waiting::confirm_waiting;
 
 /// Everything that is wrong with `plan` for `fleet`; empty when nothing is.
 pub fn check(fleet: &Fleet, plan: &Plan) -> Vec<Fault> {
-    let fleet = &readable(fleet);
     let mut faults = Vec::new();
-    let model = Model::read(fleet, plan, &mut faults);
+    let mut totals = Totals::default();
+    let mut groups = Groups::default();
+    let model = Model::read(fleet, plan, &mut faults, &mut |base, spec, placed, faults| {
+        totals.add(base, spec, placed);
+        if let Some(server) = placed {
+            accounts::place(base, server, faults);
+            copies::check(base, server, faults);
+            ledger::draw(server, faults);
+            groups.add(server);
+        }
+    });
+    let scenarios = Scenarios::of(&model.base, &totals.recorded);
+    let rooms = fit::site_rooms(&model, &totals);
+    let named = ledger::named_worst(&model, &scenarios);
     accounts::check(&model, &mut faults);
-    fit::check(&model, &mut faults);
-    copies::check(&model, &mut faults);
-    survive::check(&model, &mut faults);
-    apart::check(&model, &mut faults);
-    together::check(&model, &mut faults);
-    devices::check(&model, &mut faults);
-    ledger::check(&model, &mut faults);
+    fit::check(&model, &totals, &rooms, &mut faults);
+    totals.quotas(&model, &mut faults);
+    copies::warm(&model, &mut faults);
+    let losses = survive::check(&model, &scenarios, &named, &mut faults);
+    apart::check(&model, &scenarios, &groups, &mut faults);
+    together::check(&model, &scenarios, &mut faults);
+    let units_free = devices::check(&model, &mut faults);
+    moves::check(&model, &mut faults);
+    let counted = ledger::Counted {
+        scenarios: &scenarios,
+        losses: &losses,
+        totals: &totals,
+        rooms: &rooms,
+        units_free: &units_free,
+    };
+    ledger::check(&model, &counted, &mut faults);
     faults.sort();
     faults.dedup();
     faults

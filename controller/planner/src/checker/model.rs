@@ -1,65 +1,58 @@
-//! What the checker reads: the plan's servers beside the fleet's, with hosts and racks as indices. No I/O.
+//! What the checker reads: the plan's servers beside the fleet's, in one walk of the two sorted maps. No I/O.
 
-use std::collections::BTreeMap;
-
+use super::ahead::{self, Ahead};
+use super::base::Base;
+use super::physics;
 use crate::fault::{Fault, Rule};
-use crate::fleet::{Fleet, Host, HostUse, Rack, Server, Site, State};
-use crate::ids::{HostName, RackName, ServerId, SiteName};
+use crate::fleet::{Fleet, Placement, Server};
+use crate::ids::{DemandId, ServerId};
 use crate::plan::{Plan, ServerPlan};
 
-/// A host of the fleet whose rack and site exist.
-pub(super) struct AHost<'a> {
-    pub(super) name: &'a HostName,
-    pub(super) spec: &'a Host,
-    pub(super) rack: usize,
-    pub(super) site: &'a Site,
-    /// Virtual cores in all, in thousandths.
-    pub(super) virtual_cpu: i128,
-    /// For our servers: virtual cores in thousandths, and MiB.
-    pub(super) room: [i128; 2],
-    /// Draws power before any loss.
-    pub(super) on: bool,
-    /// A fence proves that it is off and stays off.
-    pub(super) fenced: bool,
-}
-
-/// A rack of the fleet whose site exists.
-pub(super) struct ARack<'a> {
-    pub(super) name: &'a RackName,
-    pub(super) spec: &'a Rack,
-    pub(super) site: &'a Site,
-    /// On the surviving feed, derated, in milliwatts.
-    pub(super) capacity_mw: i128,
-    /// Drawn before any loss, in milliwatts.
-    pub(super) drawn_mw: i128,
+/// What a server that has a place falls with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Falls {
+    /// With this rack, its site and the risks of both.
+    Rack(usize),
+    /// With this site and its risks: in which rack it stands is not known.
+    Site(usize),
 }
 
 /// A server that the plan places.
-pub(super) struct AServer<'a> {
+pub(super) struct Placed<'a> {
     pub(super) id: &'a ServerId,
     pub(super) spec: &'a Server,
     pub(super) plan: &'a ServerPlan,
     pub(super) host: Option<usize>,
     pub(super) backup: Option<usize>,
+    /// The site of its place.
+    pub(super) site: usize,
+    pub(super) falls: Falls,
     /// Virtual cores in thousandths, MiB with overhead.
-    pub(super) need: [i128; 2],
+    pub(super) need: [i64; 2],
+    /// What it adds to the draw of its host, and after a loss to that of its reserve, in milliwatts.
+    pub(super) draw_mw: i64,
+    pub(super) backup_mw: i64,
     /// Its place is where it was.
     pub(super) stayed: bool,
+    /// So are its reserve and its copies.
+    pub(super) steady: bool,
+    /// Must start at once.
+    pub(super) warm: bool,
 }
 
 /// Everything the checks look at.
 pub(super) struct Model<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) plan: &'a Plan,
-    pub(super) hosts: Vec<AHost<'a>>,
-    pub(super) racks: Vec<ARack<'a>>,
-    pub(super) servers: Vec<AServer<'a>>,
-    rack_index: BTreeMap<&'a RackName, usize>,
-}
-
-/// Rounds a positive quotient up.
-pub(super) fn ceil_div(a: i128, b: i128) -> i128 {
-    if b <= 0 { 0 } else { (a + b - 1).div_euclid(b) }
+    pub(super) base: Base<'a>,
+    pub(super) servers: Vec<Placed<'a>>,
+    /// Per host: what its servers need; whether one of them is new there.
+    pub(super) used: Vec<[i64; 2]>,
+    pub(super) arrivals: Vec<bool>,
+    /// Per host: draws power before any loss.
+    pub(super) on: Vec<bool>,
+    /// Per rack: drawn before any loss, in milliwatts.
+    pub(super) drawn_mw: Vec<i128>,
 }
 
 /// A fault.
@@ -71,107 +64,111 @@ pub(super) fn fault(rule: Rule, what: impl Into<String>, message: impl Into<Stri
     }
 }
 
+/// Looks at a server of the fleet while it is at hand: its place, if it has one.
+pub(super) type Visit<'v, 'a> =
+    &'v mut dyn FnMut(&mut Base<'a>, &'a Server, Option<&Placed<'a>>, &mut Vec<Fault>);
+
 impl<'a> Model<'a> {
-    /// Reads fleet and plan; what the plan names and the fleet has not becomes a fault at once.
-    pub(super) fn read(fleet: &'a Fleet, plan: &'a Plan, faults: &mut Vec<Fault>) -> Self {
-        let mut racks = Vec::new();
-        let mut rack_index = BTreeMap::new();
-        for (name, spec) in &fleet.racks {
-            let Some(site) = fleet.sites.get(&spec.site) else {
-                continue;
-            };
-            rack_index.insert(name, racks.len());
-            let drawn_mw = i128::from(spec.other_watts.clamp(0, 1_000_000)) * 1000;
-            racks.push(ARack {
-                name,
-                spec,
-                site,
-                capacity_mw: rack_capacity_mw(spec),
-                drawn_mw,
-            });
+    /// Reads fleet and plan; what the plan names and the fleet has not becomes a fault at once. `visit` is called for
+    /// every server of the fleet, in the order of their identities.
+    pub(super) fn read(
+        fleet: &'a Fleet,
+        plan: &'a Plan,
+        faults: &mut Vec<Fault>,
+        visit: Visit<'_, 'a>,
+    ) -> Self {
+        let mut base = Base::read(fleet);
+        let mut servers = Vec::with_capacity(plan.servers.len().min(physics::MAX_SERVERS));
+        if plan.servers.len() > physics::MAX_SERVERS {
+            let how = format!(
+                "places more than the {} servers that can be counted",
+                physics::MAX_SERVERS
+            );
+            faults.push(fault(Rule::Accounted, "plan", how));
         }
-        let mut hosts = Vec::new();
-        let mut host_index: BTreeMap<&HostName, usize> = BTreeMap::new();
-        for (name, spec) in &fleet.hosts {
-            let Some(&rack) = rack_index.get(&spec.rack) else {
-                continue;
-            };
-            if racks[rack].spec.site != spec.site || !believable(spec) {
-                continue;
+        let mut plans = Ahead::new(plan.servers.iter(), ahead::decided);
+        let mut next = plans.next();
+        let mut waiters = plan.waiting.keys().map_while(|id| match id {
+            DemandId::Server(id) => Some(id),
+            DemandId::Colocation(_) => None,
+        });
+        let mut waiter = waiters.next();
+        for (id, spec) in Ahead::new(fleet.servers.iter(), ahead::server) {
+            let mut decided = None;
+            while let Some((other, plan)) = next {
+                // Most are equal; their order is only asked when they are not.
+                // One comparison for most; `match` on the order would always ask for it.
+                #[allow(clippy::comparison_chain)]
+                if other == id {
+                    decided = Some(plan);
+                } else if other < id {
+                    faults.push(not_in_fleet(other, "is in the plan and not in the fleet"));
+                } else {
+                    break;
+                }
+                next = plans.next();
+                if decided.is_some() {
+                    break;
+                }
             }
-            host_index.insert(name, hosts.len());
-            hosts.push(a_host(name, spec, rack, &racks[rack]));
+            while let Some(other) = waiter.filter(|other| *other < id) {
+                faults.push(not_in_fleet(other, "waits and is not in the fleet"));
+                waiter = waiters.next();
+            }
+            let waits = waiter == Some(id);
+            if waits {
+                waiter = waiters.next();
+            }
+            if decided.is_some() == waits {
+                let how = if waits {
+                    "is placed and waits"
+                } else {
+                    "is neither placed nor waiting"
+                };
+                faults.push(fault(Rule::Accounted, format!("server/{id}"), how));
+            }
+            let counted = decided.filter(|_| servers.len() < physics::MAX_SERVERS);
+            let server = counted.map(|decided| place(&mut base, id, spec, decided, faults));
+            visit(&mut base, spec, server.as_ref(), faults);
+            servers.extend(server);
         }
-        let mut servers = Vec::with_capacity(plan.servers.len());
-        for (id, decided) in &plan.servers {
-            let Some(spec) = fleet.servers.get(id) else {
-                faults.push(fault(
-                    Rule::Accounted,
-                    format!("server/{id}"),
-                    "is in the plan and not in the fleet",
-                ));
-                continue;
-            };
-            let host = host_index.get(&decided.placement.host).copied();
-            let backup = decided
-                .backup
-                .as_ref()
-                .and_then(|spot| host_index.get(&spot.host).copied());
-            if let (Some(spot), None) = (&decided.backup, backup) {
-                faults.push(fault(
-                    Rule::PlaceExists,
-                    format!("server/{id}"),
-                    format!("its reserve is on {}, which is not in the fleet", spot.host),
-                ));
-            }
-            let most = |n: i64, top: i64| i128::from(n.clamp(0, top));
-            let need = [
-                most(spec.cpu_milli, 1_000_000_000),
-                most(spec.memory_mib, 1 << 40) + most(spec.overhead_mib, 1 << 40),
-            ];
-            let stayed = spec.current.as_ref().is_some_and(|current| {
-                current.host.as_ref() == Some(&decided.placement.host) || host.is_none()
-            });
-            servers.push(AServer {
-                id,
-                spec,
-                plan: decided,
-                host,
-                backup,
-                need,
-                stayed,
-            });
+        for (stranger, _) in next.into_iter().chain(plans) {
+            faults.push(not_in_fleet(stranger, "is in the plan and not in the fleet"));
+        }
+        for stranger in waiter.into_iter().chain(waiters) {
+            faults.push(not_in_fleet(stranger, "waits and is not in the fleet"));
         }
         let mut model = Self {
             fleet,
             plan,
-            hosts,
-            racks,
+            used: vec![[0; 2]; base.hosts.len()],
+            arrivals: vec![false; base.hosts.len()],
+            on: base.hosts.iter().map(|host| host.on).collect(),
+            drawn_mw: base
+                .racks
+                .iter()
+                .map(|rack| physics::other_mw(rack.spec))
+                .collect(),
+            base,
             servers,
-            rack_index,
         };
-        model.add_draw();
+        model.add_up();
         model
     }
 
-    /// Hosts that are on, their servers and others' pods, and colocated devices.
-    fn add_draw(&mut self) {
+    /// What hosts carry and racks draw: hosts that are on, their servers and others' pods, and colocated devices.
+    fn add_up(&mut self) {
         for server in &self.servers {
-            if let Some(host) = server.host {
-                self.hosts[host].on = true;
-            }
+            let Some(host) = server.host else { continue };
+            self.used[host][0] += server.need[0];
+            self.used[host][1] += server.need[1];
+            self.arrivals[host] |= !server.stayed;
+            self.on[host] = true;
+            self.drawn_mw[self.base.hosts[host].rack] += i128::from(server.draw_mw);
         }
-        for host in &self.hosts {
-            if host.on {
-                let taken = i128::from(host.spec.taken_cpu_milli.min(host.spec.cpu_milli));
-                let span = span_mw(host);
-                self.racks[host.rack].drawn_mw +=
-                    idle_mw(host) + ceil_div(taken * span, i128::from(host.spec.cpu_milli));
-            }
-        }
-        for server in &self.servers {
-            if let Some(host) = server.host {
-                self.racks[self.hosts[host].rack].drawn_mw += server_mw(&self.hosts[host], server);
+        for (host, &on) in self.base.hosts.iter().zip(&self.on) {
+            if on {
+                self.drawn_mw[host.rack] += i128::from(host.build.idle_mw) + i128::from(host.build.others_mw);
             }
         }
         for (id, places) in &self.plan.colocations {
@@ -183,118 +180,75 @@ impl<'a> Model<'a> {
                     .devices
                     .iter()
                     .find(|device| device.name == place.device);
-                if let (Some(device), Some(&rack)) = (device, self.rack_index.get(&place.rack)) {
-                    self.racks[rack].drawn_mw += i128::from(device.watts) * 1000;
+                if let (Some(device), Some(rack)) = (device, self.base.rack(&place.rack)) {
+                    self.drawn_mw[rack] += i128::from(device.watts) * 1000;
                 }
             }
         }
     }
-
-    /// Index of a rack by name.
-    pub(super) fn rack(&self, name: &RackName) -> Option<usize> {
-        self.rack_index.get(name).copied()
-    }
-
-    /// State of a site; one that is not in the fleet cannot be read.
-    pub(super) fn site_state(&self, name: &SiteName) -> State {
-        self.fleet
-            .sites
-            .get(name)
-            .map_or(State::Unknown, |site| site.state)
-    }
 }
 
-fn believable(host: &Host) -> bool {
-    (1..=1_000_000_000).contains(&host.cpu_milli)
-        && (1..=1 << 40).contains(&host.memory_mib)
-        && (0..=1_000_000_000).contains(&host.taken_cpu_milli)
-        && (0..=1 << 40).contains(&host.taken_memory_mib)
-        && (0..=1_000_000).contains(&host.idle_watts)
-        && (host.idle_watts..=1_000_000).contains(&host.max_watts)
+fn not_in_fleet(id: &ServerId, how: &str) -> Fault {
+    fault(Rule::Accounted, format!("server/{id}"), how)
 }
 
-fn a_host<'a>(name: &'a HostName, spec: &'a Host, rack: usize, its_rack: &ARack<'a>) -> AHost<'a> {
-    let site = its_rack.site;
-    let fenced = site.state == State::Fenced || its_rack.spec.state == State::Fenced;
-    let overcommit = i128::from(site.cpu_overcommit_percent.clamp(1, 10_000));
-    let free_cpu = i128::from(spec.cpu_milli - spec.taken_cpu_milli).max(0);
-    AHost {
-        name,
-        spec,
-        rack,
-        site,
-        virtual_cpu: i128::from(spec.cpu_milli) * overcommit / 100,
-        room: [
-            free_cpu * overcommit / 100,
-            i128::from(spec.memory_mib - spec.taken_memory_mib).max(0),
-        ],
-        on: spec.powered
-            || spec.taken_cpu_milli > 0
-            || fenced
-            || matches!(spec.usable, HostUse::NotReady | HostUse::Unknown),
-        fenced,
+fn place<'a>(
+    base: &mut Base<'a>,
+    id: &'a ServerId,
+    spec: &'a Server,
+    plan: &'a ServerPlan,
+    faults: &mut Vec<Fault>,
+) -> Placed<'a> {
+    let spot = &plan.placement;
+    let host = base.host_named(&spot.host);
+    let backup = plan.backup.as_ref().and_then(|spot| base.host_named(&spot.host));
+    if let (Some(spot), None) = (&plan.backup, backup) {
+        let how = format!("its reserve is on {}, which is not in the fleet", spot.host);
+        faults.push(fault(Rule::PlaceExists, format!("server/{id}"), how));
     }
-}
-
-fn idle_mw(host: &AHost<'_>) -> i128 {
-    if host.fenced {
-        0
-    } else {
-        i128::from(host.spec.idle_watts) * 1000
-    }
-}
-
-fn span_mw(host: &AHost<'_>) -> i128 {
-    if host.fenced {
-        0
-    } else {
-        i128::from(host.spec.max_watts - host.spec.idle_watts) * 1000
-    }
-}
-
-/// What a server adds to the draw of this host, in milliwatts.
-pub(super) fn server_mw(host: &AHost<'_>, server: &AServer<'_>) -> i128 {
-    ceil_div(server.need[0] * span_mw(host), host.virtual_cpu)
-}
-
-/// What waking this host adds, in milliwatts.
-pub(super) fn wake_mw(host: &AHost<'_>) -> i128 {
-    if host.on { 0 } else { idle_mw(host) }
-}
-
-/// By brute force: for each feed and each panel, what is left without it; the worst of those that leave anything.
-fn rack_capacity_mw(rack: &Rack) -> i128 {
-    let sane = rack
-        .feeds
-        .iter()
-        .all(|feed| (0..=1_000_000).contains(&feed.watts))
-        && rack.feeds.len() <= 64
-        && (0..=100).contains(&rack.derate_percent)
-        && rack
-            .max_watts
-            .is_none_or(|limit| (0..=64_000_000).contains(&limit))
-        && (0..=1_000_000).contains(&rack.other_watts);
-    if !sane {
-        return 0;
-    }
-    let mut failures: Vec<Vec<usize>> = (0..rack.feeds.len()).map(|lost| vec![lost]).collect();
-    for feed in &rack.feeds {
-        if let Some(panel) = &feed.panel {
-            let on_it = |&at: &usize| rack.feeds[at].panel.as_ref() == Some(panel);
-            failures.push((0..rack.feeds.len()).filter(on_it).collect());
-        }
-    }
-    let left = |lost: &Vec<usize>| -> i128 {
-        let remaining = (0..rack.feeds.len()).filter(|at| !lost.contains(at));
-        remaining.map(|at| i128::from(rack.feeds[at].watts)).sum()
+    let site = match host.map(|host| base.hosts[host].site) {
+        Some(site) if *base.sites[site].name == spot.site => site,
+        _ => base.named_site(&spot.site),
     };
-    let all: i128 = rack.feeds.iter().map(|feed| i128::from(feed.watts)).sum();
-    let survivors = failures
-        .iter()
-        .filter(|lost| lost.len() < rack.feeds.len())
-        .map(left)
-        .min();
-    let derated = survivors.unwrap_or(all) * 1000 * i128::from(rack.derate_percent) / 100;
-    rack.max_watts
-        .map_or(derated, |limit| derated.min(i128::from(limit) * 1000))
+    // A record of a rack that stands elsewhere than the record says is not believed, the record of the site is.
+    let recorded = || {
+        base.rack(&spot.rack)
+            .filter(|&rack| base.racks[rack].site == site)
+    };
+    let falls = host
+        .map(|host| base.hosts[host].rack)
+        .or_else(recorded)
+        .map_or(Falls::Site(site), Falls::Rack);
+    let need = physics::need(spec);
+    let draw = |host: Option<usize>| host.map_or(0, |host| base.hosts[host].build.draw_mw(need[0]));
+    let stayed = spec
+        .current
+        .as_ref()
+        .is_some_and(|current| host.is_none() || current.host.as_ref() == Some(&spot.host));
+    Placed {
+        id,
+        spec,
+        plan,
+        host,
+        backup,
+        site,
+        falls,
+        need,
+        draw_mw: draw(host),
+        backup_mw: draw(backup),
+        stayed,
+        steady: stayed
+            && spec
+                .current
+                .as_ref()
+                .is_some_and(|current| same_copies(current, plan)),
+        warm: spec.warm,
+    }
+}
+
+fn same_copies(current: &Placement, plan: &ServerPlan) -> bool {
+    let reserve = plan.backup.as_ref().map(|spot| &spot.host);
+    current.backup.as_ref() == reserve
+        && current.site == plan.placement.site
+        && current.copy_sites == plan.copy_sites
 }

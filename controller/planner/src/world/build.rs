@@ -130,6 +130,10 @@ fn dense_site(name: &SiteName, site: Option<&Site>, zone: usize, notes: &mut Not
         capacity: [0; 2],
         ceiling: [0; 2],
         taken: [0; 2],
+        storage_taken: site.map_or(0, |site| site.storage_taken_mib.clamp(0, MAX_MIB)),
+        storage_in_all: site
+            .and_then(|site| site.storage_mib)
+            .map(|mib| mib.clamp(0, MAX_MIB)),
         storage,
         zone,
         hosts: Vec::new(),

@@ -52,6 +52,10 @@ pub(crate) struct DenseSite {
     pub(crate) ceiling: Amount,
     /// Used by pods that are not ours, in the same units.
     pub(crate) taken: Amount,
+    /// MiB in use by others.
+    pub(crate) storage_taken: i64,
+    /// MiB in all; `None` is no limit.
+    pub(crate) storage_in_all: Option<i64>,
     /// MiB left for us; `None` is no limit.
     pub(crate) storage: Option<i64>,
     /// The zone of a thing that is at the site but in no rack: a copy.

@@ -42,7 +42,7 @@ pub(crate) fn tell(text: &str) -> Result<String, String> {
 }
 
 impl Story {
-    fn sentence(&mut self, line: &str) -> Result<(), String> {
+    pub(crate) fn sentence(&mut self, line: &str) -> Result<(), String> {
         let mut words = Words::of(line);
         match words.next()? {
             "plan" => self.decide(line),

@@ -354,6 +354,8 @@ pub fn needs_a_person(waiting: &Waiting) -> bool {
         | WaitingOn::RackUnits { .. }
         | WaitingOn::Feeds { .. }
         | WaitingOn::DevicesApart { .. }
+        | WaitingOn::DevicesRoom { .. }
+        | WaitingOn::HostsAsleep { .. }
         | WaitingOn::NotAllowedSite { .. }
         | WaitingOn::UnknownTenant
         | WaitingOn::Malformed { .. } => true,

@@ -1,0 +1,81 @@
+//! Names resolved once: a hash map from text to index with a fixed hasher. Its order never reaches a result. No I/O.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// Multiply-and-rotate over eight bytes at a time: names are short, and a million of them are looked up in one check.
+/// Names are given by the platform team and by Kubernetes, not by tenants, so that crafted collisions are no concern;
+/// they would make it slow, never wrong.
+#[derive(Default)]
+pub(super) struct Mix(u64);
+
+impl Mix {
+    fn take(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+}
+
+impl Hasher for Mix {
+    fn write(&mut self, bytes: &[u8]) {
+        let mut words = bytes.chunks_exact(8);
+        for word in &mut words {
+            self.take(word.try_into().map_or(0, u64::from_le_bytes));
+        }
+        let mut last = [0; 8];
+        let rest = words.remainder();
+        last[..rest.len()].copy_from_slice(rest);
+        self.take(u64::from_le_bytes(last));
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.take(u64::from(byte));
+    }
+
+    fn finish(&self) -> u64 {
+        // The table takes the upper bits for its tags and the lower ones for its slots: both have to be mixed.
+        self.0 ^ (self.0 >> 29)
+    }
+}
+
+/// From a name to its index.
+#[derive(Default)]
+pub(super) struct Index<'a>(HashMap<&'a str, usize, BuildHasherDefault<Mix>>);
+
+impl<'a> Index<'a> {
+    /// An empty one with room for this many.
+    pub(super) fn sized(names: usize) -> Self {
+        Self(HashMap::with_capacity_and_hasher(
+            names,
+            BuildHasherDefault::default(),
+        ))
+    }
+
+    /// The index of a name.
+    pub(super) fn get(&self, name: &str) -> Option<usize> {
+        self.0.get(name).copied()
+    }
+
+    /// Gives a name its index; the last one given holds.
+    pub(super) fn set(&mut self, name: &'a str, index: usize) {
+        self.0.insert(name, index);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_names_are_taken_for_one() {
+        let names: Vec<String> = (0..5000).map(|at| format!("host-{at:05}")).collect();
+        let mut index = Index::sized(names.len());
+        for (at, name) in names.iter().enumerate() {
+            index.set(name, at);
+        }
+        for (at, name) in names.iter().enumerate() {
+            assert_eq!(index.get(name), Some(at));
+        }
+        assert_eq!(index.get("host-5000"), None);
+        assert_eq!(index.get(""), None);
+    }
+}
