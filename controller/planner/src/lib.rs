@@ -9,7 +9,6 @@
 mod admit;
 mod adopt;
 mod apart;
-mod bound;
 mod bulk;
 mod checker;
 mod colocate;
@@ -38,7 +37,6 @@ mod summary;
 mod why;
 mod world;
 
-pub use bound::{Bound, idle_watts_bound};
 pub use checker::check;
 pub use explain::explain;
 pub use fault::{Fault, Rule};

@@ -129,7 +129,13 @@ fn nobody_imports_the_command_line_or_a_test() {
             let on = dependency["name"].as_str().expect("a name");
             let normal = dependency["kind"].is_null();
             assert_ne!(on, "raidc", "{name} imports the command line");
-            let tests = ["raidc-bench", "raidc-lab", "raidc-e2e", "raidc-chart-tests", "raidc-walls"];
+            let tests = [
+                "raidc-bench",
+                "raidc-lab",
+                "raidc-e2e",
+                "raidc-chart-tests",
+                "raidc-walls",
+            ];
             assert!(test || !normal || !tests.contains(&on), "{name} imports {on}");
             let may_certify = test || ["raidc", "raidc-controller"].contains(&name);
             assert!(may_certify || on != "raidc-certifier", "{name} imports {on}");

@@ -19,12 +19,12 @@ pub(crate) fn read(data: &Path, sequence: &str) -> Result<Fleet, String> {
         let path = data.join("huawei").join(name);
         std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
     };
-    let (sizes, topology) = (text("PM_res.csv".to_owned())?, text("topology.csv".to_owned())?);
+    let (machines, topology) = (text("PM_res.csv".to_owned())?, text("topology.csv".to_owned())?);
     let requests = text(format!("VM_data_{sequence}.csv"))?;
     let mut fleet = Fleet::default();
     let sites = super::sites(&mut fleet);
     let mut racks: BTreeMap<usize, Vec<(HostName, Host)>> = BTreeMap::new();
-    for (size, place) in sizes.lines().skip(1).zip(topology.lines().skip(1)) {
+    for (size, place) in machines.lines().skip(1).zip(topology.lines().skip(1)) {
         let (host, rack) = host(size, place).ok_or_else(|| format!("a host reads {size:?}, {place:?}"))?;
         racks.entry(rack).or_default().push(host);
     }

@@ -62,7 +62,9 @@ pub(crate) fn rack(
     }
 }
 
-/// Racks of 24 hosts, each with power for 70 to 95 per cent of its hosts' full load.
+/// Racks of 24 hosts, each with power for 70 to 95 per cent of its hosts' nameplates, drawn; a nameplate is a third above
+/// what the host draws at full load. (A rack for 70 per cent of what its hosts really draw could not carry the load that
+/// is asked of it once a site is lost, whoever plans.)
 pub(crate) fn racks_of_24(fleet: &mut Fleet, site: &SiteName, hosts: Vec<(HostName, Host)>, dice: &mut Dice) {
     let mut hosts = hosts.into_iter();
     for at in 0.. {
@@ -71,7 +73,7 @@ pub(crate) fn racks_of_24(fleet: &mut Fleet, site: &SiteName, hosts: Vec<(HostNa
             break;
         }
         let name = RackName(format!("{site}-r{at:03}"));
-        rack(fleet, &name, site, some, dice.between(70, 95));
+        rack(fleet, &name, site, some, dice.between(70, 95) * 4 / 3);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Alibaba's openb (2023): 1,523 hosts and 8,152 tasks. Reads `openb/` in the data folder; nothing is copied.
 //!
 //! Assumed: the GPU columns are ignored. Hosts in the order of the file go in turn to four sites, there into racks of 24
-//! whose surviving feed carries 70 to 95 per cent of their full load (drawn, seed 1). Idle watts are 60 and 1.6 per
+//! whose surviving feed carries 70 to 95 per cent of their nameplates (drawn, seed 1; a third above the full load). Idle watts are 60 and 1.6 per
 //! core, at full load 5 per core more. Every task is a protected server that may be at any site, and all of them run at
 //! once; those that ask for no core or no memory are left out.
 

@@ -1,7 +1,8 @@
 //! Synthetic fleets. No I/O.
 //!
 //! Assumed: four sites, hosts in turn at each; four models of host with four GiB per core and fewer idle watts per core
-//! the larger they are; racks of 24 hosts whose surviving feed carries 70 to 95 per cent of their full load, drawn per rack.
+//! the larger they are; racks of 24 hosts whose surviving feed carries 70 to 95 per cent of their nameplates (a third above
+//! the draw at full load), drawn per rack.
 //! Servers: fourteen catalogue sizes by weight (two, four and eight GiB per core; the largest half of most hosts or
 //! more), then all scaled by one factor so that the scarcer of cores and memory comes to exactly the load that is asked
 //! for; every server protected by one copy, its two sites drawn uniformly from the six pairs; three in ten in groups of

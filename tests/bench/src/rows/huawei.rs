@@ -83,7 +83,7 @@ mod with_groups {
         let [bulk, first_fit] = medians(
             context.runs,
             [&mut || keep(&plan(fleet, &options)), &mut || {
-                keep(&first_fit::named(fleet))
+                keep(&first_fit::named(fleet));
             }],
         );
         let beside = format!("first-fit-decreasing {}", show(first_fit));
@@ -92,9 +92,12 @@ mod with_groups {
             .info(&format!("{name}: bulk plan"), &show(bulk), &beside);
     }
 
+    /// Where a member is, at which level it keeps apart, and its domain.
+    type Member<'a> = (&'a Spot, ApartBy, Option<&'a str>);
+
     /// Pairs of members of one group that break its rule, counted from the trace's own words and not by the checker.
     fn broken_rules(fleet: &Fleet, plan: &Plan) -> usize {
-        let mut apart: BTreeMap<&str, Vec<(&Spot, ApartBy, Option<&str>)>> = BTreeMap::new();
+        let mut apart: BTreeMap<&str, Vec<Member<'_>>> = BTreeMap::new();
         let mut together: BTreeMap<&str, Vec<&Spot>> = BTreeMap::new();
         for (id, decided) in &plan.servers {
             let Some(server) = fleet.servers.get(id) else {

@@ -31,7 +31,7 @@ pub(crate) fn large(context: &mut Context) {
     let [ten, hundred] = medians(
         context.runs,
         [&mut || keep(&plan(&small, &options)), &mut || {
-            keep(&plan(&fleet, &options))
+            keep(&plan(&fleet, &options));
         }],
     );
     let times = ratio(hundred, ten);

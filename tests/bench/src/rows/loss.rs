@@ -26,7 +26,7 @@ pub(crate) fn loss(context: &mut Context) {
     let [decision, bulk] = medians(
         context.runs,
         [&mut || keep(&simulate_loss(&fleet, &made, worst)), &mut || {
-            keep(&plan(&fresh, &options))
+            keep(&plan(&fresh, &options));
         }],
     );
     let times = ratio(decision, bulk);

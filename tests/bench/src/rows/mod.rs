@@ -14,6 +14,7 @@ mod stable;
 use raidc_certifier::{Certificate, certify};
 use raidc_planner::{Fleet, Plan};
 
+use crate::stopwatch::show;
 use crate::table::Table;
 
 /// What every row gets.
@@ -53,7 +54,10 @@ pub(crate) fn watts(
     most: f64,
 ) -> Option<Certificate> {
     let measure = format!("{name}: idle watts / bound");
-    match certify(fleet, plan) {
+    let start = std::time::Instant::now();
+    let result = certify(fleet, plan);
+    let took = show(start.elapsed());
+    match result {
         Ok(certificate) => {
             let verified = certificate.verify(fleet, plan);
             let ratio = share(certificate.idle_watts, certificate.bound_watts);

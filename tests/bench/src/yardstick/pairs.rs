@@ -69,8 +69,8 @@ impl Books {
             .collect();
         let mut best: Option<(i64, usize, usize)> = None;
         for primary in 0..self.names.len() {
-            let lost = self.site[primary];
-            if !may[lost] {
+            let from = self.site[primary];
+            if !may[from] {
                 continue;
             }
             let mut left = self.free[primary];
@@ -86,11 +86,11 @@ impl Books {
                 continue;
             }
             for backup in 0..self.names.len() {
-                let site = self.site[backup];
-                if site == lost || !may[site] {
+                let to = self.site[backup];
+                if to == from || !may[to] {
                     continue;
                 }
-                let reserved = self.reserved[backup * self.sites.len() + lost];
+                let reserved = self.reserved[backup * self.sites.len() + from];
                 let free = self.free[backup];
                 let there = [free[0] - reserved[0], free[1] - reserved[1]];
                 if there[0] < size[0] || there[1] < size[1] {
