@@ -4,8 +4,8 @@
 //! *direction* of a size (its memory per core) matters. Where there are still too many directions, some are chosen as
 //! rays, the outermost among them, and every size between two rays is a sum of amounts along both. Each such step lets
 //! the program cut servers finer than they are, never coarser: whatever can be done with whole servers can be done with
-//! the amounts, so that a bound for the amounts is one for the servers, and no demand is lost but the fraction of a
-//! unit that rounding takes.
+//! the amounts, so that a bound for the amounts is one for the servers. Amounts are counted in 1024ths, so that what
+//! rounding takes is less than a thousandth of a server per ray.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,12 @@ pub(crate) type Size = [i128; 2];
 pub(crate) struct Along {
     /// The direction.
     pub(crate) ray: Size,
-    /// How many times it is needed.
+    /// How many times it is needed, in [`PARTS`]ths.
     pub(crate) amount: i128,
 }
+
+/// Amounts are in such parts of a ray.
+pub(crate) const PARTS: i128 = 1024;
 
 fn cross(a: Size, b: Size) -> i128 {
     a[0] * b[1] - a[1] * b[0]
@@ -35,14 +38,14 @@ fn reduced(size: Size) -> Size {
 
 /// All of `sizes` (size, how many) along at most `most` rays, which is at least 2.
 ///
-/// Sizes are not negative and at most 2^41, counts at most 2^32: nothing here exceeds 2^120.
+/// Sizes are not negative and at most 2^41, counts at most 2^32: nothing here exceeds 2^125.
 pub(crate) fn along(sizes: &BTreeMap<Size, i128>, most: usize) -> Vec<Along> {
     let mut totals: BTreeMap<Size, Size> = BTreeMap::new();
     for (size, count) in sizes {
         if size[0] > 0 || size[1] > 0 {
             let total = totals.entry(reduced(*size)).or_default();
-            total[0] += size[0] * count;
-            total[1] += size[1] * count;
+            total[0] += size[0] * count * PARTS;
+            total[1] += size[1] * count * PARTS;
         }
     }
     let mut directions: Vec<(Size, Size)> = totals.into_iter().collect();
@@ -102,7 +105,10 @@ mod tests {
         let sizes = BTreeMap::from([([1000, 2048], 3), ([2000, 4096], 1), ([1000, 4096], 2)]);
         let parts = along(&sizes, 8);
         assert_eq!(parts.len(), 2);
-        assert_eq!(sum(&parts), [7000, 3 * 2048 + 4096 + 2 * 4096]);
+        assert_eq!(
+            sum(&parts),
+            [7000, 3 * 2048 + 4096 + 2 * 4096].map(|all| all * PARTS)
+        );
     }
 
     #[test]
@@ -111,7 +117,7 @@ mod tests {
             .map(|at| ([1000 + at * 7, 900 + at * at % 5003], 1 + at % 5))
             .collect();
         let total = sizes.iter().fold([0; 2], |sum, (size, count)| {
-            [sum[0] + size[0] * count, sum[1] + size[1] * count]
+            [sum[0] + size[0] * count * PARTS, sum[1] + size[1] * count * PARTS]
         });
         for most in [2, 3, 8, 24] {
             let parts = along(&sizes, most);
@@ -134,6 +140,6 @@ mod tests {
     #[test]
     fn a_size_without_cores_or_memory_is_never_lost() {
         let sizes = BTreeMap::from([([0, 5], 2), ([7, 0], 3), ([0, 0], 4)]);
-        assert_eq!(sum(&along(&sizes, 2)), [21, 10]);
+        assert_eq!(sum(&along(&sizes, 2)), [21 * PARTS, 10 * PARTS]);
     }
 }

@@ -18,7 +18,7 @@
 use std::collections::BTreeMap;
 
 use crate::linear::{Column, Linear};
-use crate::rays::{self, Along};
+use crate::rays::{self, Along, PARTS};
 use crate::view::{Amount, View};
 
 /// Most columns for classes; beyond it classes are merged. Some thousand take the solver a second or so.
@@ -238,7 +238,7 @@ fn classes(view: &View) -> Vec<Class> {
         .collect()
 }
 
-/// Rows of one program that the classes stand in.
+/// Rows of one program that the classes stand in, in the parts that amounts are counted in.
 struct Rows {
     /// Per site and measure: primaries fit on what is on.
     on: Vec<[usize; 2]>,
@@ -258,7 +258,7 @@ impl Relaxed {
         let on = self
             .on_anyway
             .iter()
-            .map(|room| room.map(|room| linear.row(-room)))
+            .map(|room| room.map(|room| linear.row(-room * PARTS)))
             .collect();
         let rows = self.rows(&mut linear, on);
         for (site, models) in self.models.iter().enumerate() {
@@ -266,7 +266,10 @@ impl Relaxed {
                 linear.columns.push(Column {
                     cost: *idle,
                     limit: *count,
-                    entries: vec![(rows.on[site][0], room[0]), (rows.on[site][1], room[1])],
+                    entries: vec![
+                        (rows.on[site][0], room[0] * PARTS),
+                        (rows.on[site][1], room[1] * PARTS),
+                    ],
                     bounded: true,
                 });
             }
@@ -287,7 +290,7 @@ impl Relaxed {
         let most = self.most_load(&rooms);
         let on = rooms
             .iter()
-            .map(|room| room.map(|room| linear.row(-room)))
+            .map(|room| room.map(|room| linear.row(-room * PARTS)))
             .collect();
         let rows = self.rows(&mut linear, on);
         linear.columns.push(Column {
@@ -315,7 +318,7 @@ impl Relaxed {
         });
         (0..2)
             .filter(|&d| need[d] > 0)
-            .map(|d| room[d] / need[d] + 1)
+            .map(|d| room[d] * PARTS / need[d] + 1)
             .min()
             .unwrap_or(1)
     }
@@ -326,12 +329,12 @@ impl Relaxed {
             ceilings: self
                 .ceilings
                 .iter()
-                .map(|room| room.map(|room| linear.row(-room)))
+                .map(|room| room.map(|room| linear.row(-room * PARTS)))
                 .collect(),
             survivors: self
                 .survivors
                 .iter()
-                .map(|(_, _, room)| room.map(|room| linear.row(-room)))
+                .map(|(_, _, room)| room.map(|room| linear.row(-room * PARTS)))
                 .collect(),
         }
     }

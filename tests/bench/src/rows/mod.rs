@@ -67,7 +67,10 @@ pub(crate) fn watts(
             context.table.goal(
                 &measure,
                 &format!("{} W", certificate.idle_watts),
-                &format!("bound {} W, max safe load {load} of now", certificate.bound_watts),
+                &format!(
+                    "bound {} W in {took}, max safe load {load} of now",
+                    certificate.bound_watts
+                ),
                 &format!("{ratio:.4} <= {most:.2}"),
                 ratio <= most && verified.is_ok(),
             );
