@@ -28,6 +28,10 @@ demo-down: ## Remove the demo
 test: tools ## Everything that must hold
 	@tests/run
 
+.PHONY: bench-planner
+bench-planner: ## The planner's promises in numbers, each beside a yardstick of the same run (some minutes; exits 1 on SHORT)
+	cargo run -q --release --locked -p raidc-bench --bin bench-planner
+
 .PHONY: check
 check: ## Formatting and lints only
 	cargo fmt --all --check

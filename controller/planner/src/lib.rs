@@ -9,7 +9,6 @@
 mod admit;
 mod adopt;
 mod apart;
-mod bound;
 mod bulk;
 mod checker;
 mod colocate;
@@ -44,7 +43,6 @@ mod together;
 mod why;
 mod world;
 
-pub use bound::{Bound, idle_watts_bound};
 pub use checker::{check, confirm_waiting};
 pub use consolidate::{Consolidation, ConsolidationOptions, consolidate};
 pub use explain::explain;

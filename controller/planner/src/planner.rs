@@ -15,6 +15,7 @@ use crate::ids::ServerId;
 use crate::index::Index;
 use crate::place::{self, Wish};
 use crate::plan::{PlanOptions, ServerPlan};
+use crate::protect;
 use crate::quota::{self, Use};
 use crate::reason::{Waiting, WaitingOn};
 use crate::report;
@@ -148,8 +149,13 @@ impl<'f> Planner<'f> {
         self.came.remove(id);
         let amounts = quota::of_server(&self.world.servers[at]);
         self.used.take(self.world.servers[at].tenant, &amounts);
-        self.books.lift(&self.world, at);
+        let was = self.books.lift(&self.world, at);
         self.forget(at);
+        // A host that falls asleep with it can no longer be the reserve of one that must start at once.
+        let asleep = |host: usize| self.books.warm[host] > 0 && !self.books.is_on(&self.world, host);
+        if was.primary.is_some_and(asleep) {
+            self.with_engine(protect::protect);
+        }
         true
     }
 

@@ -301,8 +301,10 @@ fn backup_text(
     host: usize,
 ) -> WaitingOn {
     let wanted = &world.servers[server];
-    let site = world.hosts[from].site;
-    let lost = || match &world.scenarios[site] {
+    let zone = books
+        .primary_zone(world, server)
+        .unwrap_or(world.hosts[from].zone);
+    let lost = || match &world.scenarios[speaks_against(world, books, server, against, zone, host)] {
         DenseScenario::Site(site) => Scenario::Site(world.sites[*site].name.clone()),
         DenseScenario::Risk(risk) => Scenario::Risk(risk.clone()),
     };
@@ -339,6 +341,39 @@ fn backup_text(
             copies_text(world, books, server)
         }
     }
+}
+
+/// The scenario in which `host` cannot take `server`, whose primary is, or would be, in `zone`, for this reason; the
+/// site's own when it is the same in all.
+fn speaks_against(
+    world: &World<'_>,
+    books: &Books,
+    server: usize,
+    against: Against,
+    zone: usize,
+    host: usize,
+) -> usize {
+    let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
+    let so = |f: usize| match against {
+        Against::Full(resource, free) => {
+            let d = usize::from(resource != Resource::Cpu);
+            let reserved = books.reserved[host * books.scenarios + f][d];
+            dense.capacity[d] - books.used[host][d] - reserved == free
+        }
+        Against::Watts { asked, left } => {
+            let at = dense.rack * books.scenarios + f;
+            let wakes = !books.is_on(world, host) && books.reserves[host * books.scenarios + f] == 0;
+            let adds = dense.draw_mw(wanted.demand[0]) + if wakes { dense.idle_mw } else { 0 };
+            let room = world.racks[dense.rack].capacity_mw - books.committed_mw[dense.rack];
+            (asked, left) == (adds, room - books.added_mw[at])
+        }
+        _ => true,
+    };
+    let here = &world.zones[dense.zone].scenarios;
+    let mut losses = world.zones[zone].scenarios.iter().copied();
+    losses
+        .find(|f| !here.contains(f) && so(*f))
+        .unwrap_or(world.zones[zone].site)
 }
 
 /// The ceiling that lacks the least.

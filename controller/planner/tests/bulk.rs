@@ -2,7 +2,7 @@
 
 use raidc_planner::{
     Apart, ApartBy, Feed, Fleet, Host, HostName, Plan, PlanOptions, Rack, RackName, Server, ServerId, Site,
-    SiteName, check, idle_watts_bound, plan,
+    SiteName, check, plan,
 };
 
 /// Four sites with ten hosts each, and `servers` of mixed sizes, one in five in a group.
@@ -89,25 +89,4 @@ fn a_batch_that_does_not_fit_never_jumps_the_queue() {
     let made = decide(&fleet);
     assert_eq!(check(&fleet, &made), vec![]);
     assert!(!made.waiting.is_empty());
-}
-
-#[test]
-fn no_plan_is_below_the_bound() {
-    let fleet = fleet(200);
-    let made = decide(&fleet);
-    let bound = idle_watts_bound(&fleet, &made);
-    let on: std::collections::BTreeSet<_> = made
-        .servers
-        .values()
-        .map(|decided| &decided.placement.host)
-        .collect();
-    let watts: i64 = on
-        .iter()
-        .filter_map(|name| fleet.hosts.get(*name))
-        .map(|host| host.idle_watts)
-        .sum();
-    assert!(
-        bound.idle_watts > 0 && bound.idle_watts <= watts,
-        "{bound:?} and {watts} W"
-    );
 }

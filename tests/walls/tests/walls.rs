@@ -129,11 +129,19 @@ fn nobody_imports_the_command_line_or_a_test() {
             let on = dependency["name"].as_str().expect("a name");
             let normal = dependency["kind"].is_null();
             assert_ne!(on, "raidc", "{name} imports the command line");
-            let tests = ["raidc-lab", "raidc-e2e", "raidc-chart-tests", "raidc-walls"];
+            let tests = [
+                "raidc-bench",
+                "raidc-lab",
+                "raidc-e2e",
+                "raidc-chart-tests",
+                "raidc-walls",
+            ];
             assert!(test || !normal || !tests.contains(&on), "{name} imports {on}");
+            let may_certify = test || ["raidc", "raidc-controller"].contains(&name);
+            assert!(may_certify || on != "raidc-certifier", "{name} imports {on}");
         }
     }
-    assert!(seen >= 7, "the workspace was not found");
+    assert!(seen >= 9, "the workspace was not found");
 }
 
 #[test]
@@ -142,4 +150,16 @@ fn the_operator_never_links_a_second_way_to_speak_tls() {
     for name in ["openssl", "openssl-sys", "native-tls", "aws-lc-rs"] {
         assert!(!linked.contains(name), "the static image cannot have {name}");
     }
+}
+
+#[test]
+fn the_certifier_sees_nothing_of_ours_but_the_planner() {
+    let linked = linked("raidc-certifier");
+    let seen: Vec<_> = OUTSIDE_WORLD
+        .into_iter()
+        .filter(|name| linked.contains(*name))
+        .collect();
+    assert_eq!(seen, [] as [&str; 0]);
+    let ours: Vec<_> = linked.iter().filter(|name| name.starts_with("raidc-")).collect();
+    assert_eq!(ours, ["raidc-certifier", "raidc-planner"]);
 }

@@ -168,7 +168,11 @@ fn told(ctx: &Ctx, namespace: &str, name: &str) -> Told {
     Told {
         planned: decision.is_made(),
         waiting: decision.plan.waiting.get(&DemandId::Server(id.clone())).cloned(),
-        unprotected: decision.plan.servers.get(&id).and_then(|s| s.unprotected.as_deref().cloned()),
+        unprotected: decision
+            .plan
+            .servers
+            .get(&id)
+            .and_then(|s| s.unprotected.as_deref().cloned()),
         note: decision.notes.servers.get(&id).cloned(),
     }
 }
