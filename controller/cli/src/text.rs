@@ -1,0 +1,282 @@
+//! The report of a plan as text for people. No I/O.
+
+use std::fmt::Display;
+
+use raidc_planner::{RackLedger, Resource, SiteLedger};
+
+use crate::change::Change;
+use crate::report::{ColocationLine, Pair, Report, ServerLine};
+use crate::table::{row, table};
+
+/// The report.
+#[must_use]
+pub fn plan(report: &Report) -> String {
+    let mut text = head(report);
+    if !report.is_change {
+        text += "\nNothing changes.\n";
+    }
+    section(&mut text, "Objects", &objects(report));
+    let (named, others): (Vec<_>, Vec<_>) = report.servers.iter().partition(|line| line.change.is_some());
+    section(&mut text, "Servers", &servers(&named));
+    section(&mut text, "Other servers that stand otherwise because of it", &servers(&others));
+    section(&mut text, "Colocations", &colocations(&report.colocations));
+    section(&mut text, "Waiting", &waiting(report));
+    section(&mut text, "Warnings", &lines(&report.warnings));
+    section(&mut text, "Power of racks, in watts", &racks(report));
+    section(&mut text, "Capacity of sites", &sites(report));
+    section(&mut text, "Quotas", &quotas(report));
+    section(&mut text, "Losses", &losses(report));
+    let (survived, all) = report.losses_survived;
+    text += &format!("\nAfter it, every protected server has a place to start after {survived} of {all} possible losses.\n");
+    text += "The independent checker finds that the plan keeps every rule.\n";
+    text
+}
+
+fn head(report: &Report) -> String {
+    let mut text = format!("Compared with {}.\n", report.base);
+    let words = [
+        (Change::Created, "new"),
+        (Change::Changed, "changed"),
+        (Change::Deleted, "taken away"),
+        (Change::Same, "as it is"),
+    ];
+    let counted: Vec<String> = words
+        .into_iter()
+        .filter_map(|(change, word)| Some(format!("{} {word}", report.objects.get(&change)?)))
+        .collect();
+    if !counted.is_empty() {
+        text += &format!("Objects: {}.\n", counted.join(", "));
+    }
+    if !report.ignored.is_empty() {
+        let kinds: Vec<String> = report.ignored.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        text += &format!("Left out, because they do not matter to where things go: {}.\n", kinds.join(", "));
+    }
+    for remark in &report.remarks {
+        text += &format!("Note: {remark}.\n");
+    }
+    text
+}
+
+fn section(text: &mut String, title: &str, body: &str) {
+    if !body.is_empty() {
+        *text += &format!("\n{title}\n{body}");
+    }
+}
+
+fn lines(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("  {line}\n")).collect()
+}
+
+fn mark(change: Option<Change>) -> &'static str {
+    match change {
+        Some(Change::Created) => "+",
+        Some(Change::Changed) => "~",
+        Some(Change::Deleted) => "-",
+        Some(Change::Same) | None => " ",
+    }
+}
+
+/// Servers and colocations have tables of their own.
+fn objects(report: &Report) -> String {
+    let own_table = |object: &str| object.starts_with("VirtualServer ") || object.starts_with("Colocation ");
+    report
+        .changes
+        .iter()
+        .filter(|line| !own_table(&line.object))
+        .map(|line| format!("  {} {}\n", mark(Some(line.change)), line.object))
+        .collect()
+}
+
+/// `after`, and `before` when it was another; `-` is none.
+fn change(pair: &Pair<Option<String>>) -> String {
+    let word = |side: &Option<String>| side.clone().unwrap_or_else(|| "-".to_owned());
+    match &pair.before {
+        Some(_) if pair.differs() => format!("{} (was {})", word(&pair.after), word(&pair.before)),
+        _ => word(&pair.after),
+    }
+}
+
+fn servers(lines: &[&ServerLine]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![row(["", "SERVER", "RUNS AT", "AFTER A LOSS STARTS AT", "COPIES AT", "W"])];
+    let mut reasons = String::new();
+    for line in lines {
+        let sites = |side: &std::collections::BTreeSet<raidc_planner::SiteName>| {
+            let names: Vec<&str> = side.iter().map(raidc_planner::SiteName::as_str).collect();
+            (!names.is_empty()).then(|| names.join(" "))
+        };
+        let copies = Pair {
+            before: sites(&line.copies.before),
+            after: sites(&line.copies.after),
+        };
+        let runs = match &line.waits {
+            Some(reason) => format!("waits: {reason}") + &line.runs.before.as_ref().map_or(String::new(), |b| format!(" (was {b})")),
+            None => change(&line.runs),
+        };
+        rows.push(row([
+            mark(line.change),
+            &line.server,
+            &runs,
+            &change(&line.starts),
+            &change(&copies),
+            &line.watts.after.to_string(),
+        ]));
+        for why in &line.why {
+            reasons += &format!("  {}: {why}\n", line.server);
+        }
+    }
+    table("  ", &[5], &rows) + &reasons
+}
+
+fn colocations(lines: &[ColocationLine]) -> String {
+    let mut text = String::new();
+    for line in lines {
+        text += &format!("  {} {}\n", mark(line.change), line.colocation);
+        for place in &line.devices.after {
+            let new = if line.devices.before.contains(place) { "" } else { "new: " };
+            text += &format!("      {new}{place}\n");
+        }
+        for place in &line.devices.before {
+            if !line.devices.after.contains(place) {
+                text += &format!("      no longer: {place}\n");
+            }
+        }
+        if let Some(reason) = &line.waits {
+            text += &format!("      waits: {reason}\n");
+        }
+    }
+    text
+}
+
+fn waiting(report: &Report) -> String {
+    let mut text = String::new();
+    for line in &report.waits {
+        let how = if line.runs { "has a place, but" } else { "waits" };
+        text += &format!("  {} {how} ({}): {}\n", line.demand, line.reason, line.message);
+    }
+    if report.wait_as_before > 0 {
+        text += &format!("  {} more wait as before; --all lists them\n", report.wait_as_before);
+    }
+    text
+}
+
+/// `before → after`, or one figure when they are the same.
+fn arrow<T: Display + PartialEq>(before: Option<T>, after: Option<T>) -> String {
+    match (before, after) {
+        (Some(before), Some(after)) if before == after => after.to_string(),
+        (Some(before), Some(after)) => format!("{before} → {after}"),
+        (None, Some(after)) => format!("new → {after}"),
+        (Some(before), None) => format!("{before} → gone"),
+        (None, None) => String::new(),
+    }
+}
+
+fn racks(report: &Report) -> String {
+    if report.racks.is_empty() {
+        return String::new();
+    }
+    let heading = ["RACK", "CAPACITY", "IN USE", "RESERVED FOR THE WORST LOSS", "HEADROOM", "FREE UNITS", "WORST LOSS"];
+    let mut rows = vec![row(heading)];
+    for line in &report.racks {
+        let figure = |read: fn(&RackLedger) -> i64| arrow(line.before.as_ref().map(read), line.after.as_ref().map(read));
+        let worst = line.after.as_ref().and_then(|ledger| ledger.worst.as_ref());
+        rows.push(row([
+            &line.rack,
+            &figure(|l| l.capacity_watts),
+            &figure(|l| l.committed_watts),
+            &figure(|l| l.reserved_watts),
+            &figure(|l| l.headroom_watts),
+            &figure(|l| l.units_free),
+            &worst.map_or_else(|| "-".to_owned(), ToString::to_string),
+        ]));
+    }
+    let nameplate: Vec<&str> = report
+        .racks
+        .iter()
+        .filter(|line| line.after.as_ref().is_some_and(|ledger| ledger.hosts_by_nameplate > 0))
+        .map(|line| line.rack.as_str())
+        .collect();
+    let mut text = table("  ", &[1, 2, 3, 4, 5], &rows);
+    if !nameplate.is_empty() {
+        text += &format!("  The draw of some hosts in {} is not known: they count with their nameplate.\n", nameplate.join(", "));
+    }
+    text
+}
+
+fn sites(report: &Report) -> String {
+    if report.sites.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![row(["SITE", "HOSTS", "SERVERS", "CORES", "OF", "MEMORY", "OF", "STORAGE", "OF"])];
+    for line in &report.sites {
+        let whole = |read: fn(&SiteLedger) -> i64| arrow(line.before.as_ref().map(read), line.after.as_ref().map(read));
+        let amount = |resource: Resource, read: fn(&SiteLedger) -> Option<i64>| {
+            let side = |ledger: &Option<SiteLedger>| {
+                let ledger = ledger.as_ref()?;
+                Some(read(ledger).map_or_else(|| "no limit".to_owned(), |amount| shown(resource, amount)))
+            };
+            arrow(side(&line.before), side(&line.after))
+        };
+        rows.push(row([
+            &line.site,
+            &whole(|l| l.hosts_usable),
+            &whole(|l| l.servers),
+            &amount(Resource::Cpu, |l| Some(l.cpu_used_milli)),
+            &amount(Resource::Cpu, |l| Some(l.cpu_ceiling_milli)),
+            &amount(Resource::Memory, |l| Some(l.memory_used_mib)),
+            &amount(Resource::Memory, |l| Some(l.memory_ceiling_mib)),
+            &amount(Resource::Storage, |l| Some(l.storage_used_mib)),
+            &amount(Resource::Storage, |l| l.storage_mib),
+        ]));
+    }
+    table("  ", &[1, 2, 3, 4, 5, 6, 7, 8], &rows)
+}
+
+/// In tables: cores without the word, bytes in whole GiB rounded up, so that no use is shown as less than it is.
+fn shown(resource: Resource, amount: i64) -> String {
+    match resource {
+        Resource::Cpu => {
+            let text = Resource::Cpu.show(amount);
+            text.trim_end_matches(" cores").to_owned()
+        }
+        Resource::Memory | Resource::Storage => format!("{} GiB", amount.saturating_add(1023).div_euclid(1024)),
+        Resource::Watts => resource.show(amount),
+    }
+}
+
+fn quotas(report: &Report) -> String {
+    if report.quota.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![row(["TENANT", "QUOTA", "USED BEFORE", "USED AFTER", "LIMIT"])];
+    for line in &report.quota {
+        let [before, after, limit] = &line.words;
+        rows.push(row([&line.tenant, line.resource, before, after, limit]));
+    }
+    table("  ", &[2, 3, 4], &rows)
+}
+
+fn losses(report: &Report) -> String {
+    let mut text = String::new();
+    for line in &report.losses {
+        let count = |side: Option<i64>| side.map_or_else(|| "not possible".to_owned(), |n| format!("{n} without a place"));
+        let verdict = match (line.is_worse(), line.stranded_before) {
+            (true, Some(0) | None) => "would no longer be survived",
+            (true, Some(_)) => "gets worse",
+            (false, _) if line.stranded_after.unwrap_or(0) == 0 => "would be survived now",
+            (false, _) => "gets better",
+        };
+        text += &format!(
+            "  {} {verdict}: {} → {}\n",
+            line.loss,
+            count(line.stranded_before),
+            count(line.stranded_after)
+        );
+        for server in &line.newly_stranded {
+            text += &format!("      {server} has nowhere to start\n");
+        }
+    }
+    text
+}
