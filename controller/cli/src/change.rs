@@ -42,7 +42,12 @@ pub struct Applied {
 const SCHEDULABLE: &str = "kubevirt.io/schedulable";
 
 /// Applies what was written, then takes away what is to go.
-pub fn apply(base: &Objects, written: &Written, delete: &BTreeSet<Id>, prune: bool) -> Result<Applied, Vec<Fault>> {
+pub fn apply(
+    base: &Objects,
+    written: &Written,
+    delete: &BTreeSet<Id>,
+    prune: bool,
+) -> Result<Applied, Vec<Fault>> {
     let mut applied = Applied {
         objects: base.clone(),
         ..Applied::default()
@@ -70,7 +75,11 @@ pub fn apply(base: &Objects, written: &Written, delete: &BTreeSet<Id>, prune: bo
                     fields.remove("status");
                 }
                 // Against the object as it is, for the rules about changes.
-                faults.extend(schema::faults(id.kind, object, Some(&old)).into_iter().map(&fault));
+                faults.extend(
+                    schema::faults(id.kind, object, Some(&old))
+                        .into_iter()
+                        .map(&fault),
+                );
                 kept(before, object)
             }
             (_, None) => fresh(object, created_at.as_deref()),
@@ -110,7 +119,11 @@ pub fn apply(base: &Objects, written: &Written, delete: &BTreeSet<Id>, prune: bo
             "{ready} Node document(s) do not say whether the host is ready: taken as ready, with KubeVirt on it"
         ));
     }
-    if faults.is_empty() { Ok(applied) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(applied)
+    } else {
+        Err(faults)
+    }
 }
 
 /// What is new is younger than all there is, so that it does not push ahead of those that wait.
@@ -118,17 +131,30 @@ fn after_all(base: &Objects) -> Option<String> {
     let youngest = base
         .items
         .values()
-        .filter_map(|object| object["metadata"]["creationTimestamp"].as_str()?.parse::<Timestamp>().ok())
+        .filter_map(|object| {
+            object["metadata"]["creationTimestamp"]
+                .as_str()?
+                .parse::<Timestamp>()
+                .ok()
+        })
         .max();
     let youngest = youngest.or_else(|| (!base.items.is_empty()).then_some(Timestamp::UNIX_EPOCH))?;
-    let next = youngest.checked_add(SignedDuration::from_secs(1)).unwrap_or(youngest);
+    let next = youngest
+        .checked_add(SignedDuration::from_secs(1))
+        .unwrap_or(youngest);
     Some(next.to_string())
 }
 
 fn fresh(object: &Value, created_at: Option<&str>) -> Value {
     let mut object = object.clone();
     if let Some(metadata) = object["metadata"].as_object_mut() {
-        for field in ["uid", "resourceVersion", "generation", "managedFields", "deletionTimestamp"] {
+        for field in [
+            "uid",
+            "resourceVersion",
+            "generation",
+            "managedFields",
+            "deletionTimestamp",
+        ] {
             metadata.remove(field);
         }
         if let Some(created_at) = created_at {
@@ -150,7 +176,9 @@ fn kept(before: &Value, object: &Value) -> Value {
 
 /// A Node is laid over the one that is there: what it does not say stays.
 fn overlaid(before: Option<&Value>, object: &Value) -> Value {
-    let Some(before) = before else { return object.clone() };
+    let Some(before) = before else {
+        return object.clone();
+    };
     let mut after = before.clone();
     for pointer in ["/metadata/labels", "/spec", "/status/allocatable"] {
         if let Some(Value::Object(fields)) = object.pointer(pointer) {
@@ -192,8 +220,11 @@ fn no_capacity(node: &Value) -> Option<String> {
 }
 
 fn same(kind: Kind, before: &Value, after: &Value) -> bool {
-    if kind == Kind::Node {
-        return before == after;
+    match kind {
+        Kind::Node => return before == after,
+        // All that matters of an image is that it is there.
+        Kind::Image => return true,
+        _ => {}
     }
     schema::with_defaults(kind, before)["spec"] == after["spec"]
 }
@@ -209,7 +240,9 @@ fn left_out(base: &Objects, written: &Written) -> Vec<Id> {
         .collect();
     base.items
         .keys()
-        .filter(|id| demand(id) && spoken_of.contains(id.namespace.as_str()) && !written.objects.contains_key(*id))
+        .filter(|id| {
+            demand(id) && spoken_of.contains(id.namespace.as_str()) && !written.objects.contains_key(*id)
+        })
         .cloned()
         .collect()
 }

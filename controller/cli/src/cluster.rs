@@ -67,7 +67,9 @@ async fn config(context: Option<&str>) -> Result<Config, Error> {
         Some(_) => Config::from_kubeconfig(&options)
             .await
             .map_err(|error| Error::Config(Box::new(error))),
-        None => Config::infer().await.map_err(|error| Error::Config(Box::new(error))),
+        None => Config::infer()
+            .await
+            .map_err(|error| Error::Config(Box::new(error))),
     };
     let mut config = config?;
     config.connect_timeout = Some(CONNECT);
@@ -165,8 +167,10 @@ async fn list(client: &Client, kind: Kind, image_namespace: &str) -> Result<List
 type Page = Result<ObjectList<DynamicObject>, kube::Error>;
 
 async fn within(what: &str, ask: impl Future<Output = Page>) -> Result<Page, Error> {
-    tokio::time::timeout(ANSWER, ask).await.map_err(|_| Error::Timeout {
-        what: what.to_owned(),
-        seconds: ANSWER.as_secs(),
-    })
+    tokio::time::timeout(ANSWER, ask)
+        .await
+        .map_err(|_| Error::Timeout {
+            what: what.to_owned(),
+            seconds: ANSWER.as_secs(),
+        })
 }

@@ -170,9 +170,9 @@ fn is_blank(piece: &str) -> bool {
 fn split(text: &str) -> Vec<(usize, String)> {
     let mut pieces: Vec<(usize, String)> = vec![(0, String::new())];
     for (number, line) in text.split_inclusive('\n').enumerate() {
-        let rest = line.strip_prefix("---").filter(|rest| {
-            rest.is_empty() || rest.starts_with(char::is_whitespace)
-        });
+        let rest = line
+            .strip_prefix("---")
+            .filter(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
         match (rest, pieces.last_mut()) {
             (Some(rest), _) => pieces.push((number, rest.to_owned())),
             (None, Some((_, piece))) => piece.push_str(line),
@@ -187,9 +187,7 @@ fn split(text: &str) -> Vec<(usize, String)> {
 
 /// A list is its items, as kubectl sees it.
 fn add(origin: Origin, value: Value, documents: &mut Vec<Document>) {
-    let is_list = value["kind"]
-        .as_str()
-        .is_some_and(|kind| kind.ends_with("List"));
+    let is_list = value["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
     match value {
         Value::Object(mut fields) if is_list && fields.get("items").is_some_and(Value::is_array) => {
             if let Some(Value::Array(items)) = fields.remove("items") {

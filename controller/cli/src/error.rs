@@ -23,7 +23,9 @@ pub enum Error {
     #[error("{}", faults(.0))]
     Documents(Vec<Fault>),
     /// The kubeconfig cannot be used.
-    #[error("no cluster can be reached by the kubeconfig: correct KUBECONFIG or --context, or work offline with -f or --fleet")]
+    #[error(
+        "no cluster can be reached by the kubeconfig: correct KUBECONFIG or --context, or work offline with -f or --fleet"
+    )]
     Config(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The API server did not answer, or not with what was asked for.
     #[error("the cluster could not be read ({what}): try again, or work offline with --fleet")]
@@ -35,7 +37,9 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The API server did not answer in time: nothing is known.
-    #[error("the cluster did not answer within {seconds} s ({what}), so nothing is known of it: try again, or work offline with --fleet")]
+    #[error(
+        "the cluster did not answer within {seconds} s ({what}), so nothing is known of it: try again, or work offline with --fleet"
+    )]
     Timeout {
         /// What was being read.
         what: String,

@@ -77,16 +77,30 @@ pub fn explain(world: &World, id: &Id) -> Result<Explained, Error> {
 
 /// Names that are there, for one that is not.
 fn others(world: &World, id: &Id) -> String {
-    let servers = world.fleet.servers.keys().map(|id| (Kind::VirtualServer, &id.namespace, &id.name));
-    let colocations = world.fleet.colocations.keys().map(|id| (Kind::Colocation, &id.namespace, &id.name));
-    let all: Vec<_> = servers.chain(colocations).filter(|(kind, ..)| *kind == id.kind).collect();
+    let servers = world
+        .fleet
+        .servers
+        .keys()
+        .map(|id| (Kind::VirtualServer, &id.namespace, &id.name));
+    let colocations = world
+        .fleet
+        .colocations
+        .keys()
+        .map(|id| (Kind::Colocation, &id.namespace, &id.name));
+    let all: Vec<_> = servers
+        .chain(colocations)
+        .filter(|(kind, ..)| *kind == id.kind)
+        .collect();
     let elsewhere: Vec<&str> = all
         .iter()
         .filter(|(_, _, name)| **name == id.name)
         .map(|(_, namespace, _)| namespace.as_str())
         .collect();
     if !elsewhere.is_empty() {
-        return format!(" in this fleet; there is one of that name in {}", elsewhere.join(", "));
+        return format!(
+            " in this fleet; there is one of that name in {}",
+            elsewhere.join(", ")
+        );
     }
     let here: Vec<&str> = all
         .iter()
@@ -96,7 +110,11 @@ fn others(world: &World, id: &Id) -> String {
     if here.is_empty() {
         format!(" in this fleet: namespace {} has none of that kind", id.namespace)
     } else {
-        format!(" in this fleet: namespace {} has {}", id.namespace, here.join(", "))
+        format!(
+            " in this fleet: namespace {} has {}",
+            id.namespace,
+            here.join(", ")
+        )
     }
 }
 
@@ -140,19 +158,45 @@ pub fn text(explained: &Explained) -> String {
         }
     }
     if !explanation.sites.is_empty() {
-        say(format!("\nHow the {} host(s) look to it, by site", explained.hosts));
-        let mut rows = vec![row(["SITE", "HOSTS THAT FIT", "REFUSED, BY WHAT SPEAKS AGAINST EACH FIRST"])];
+        let is_server = matches!(explanation.demand, DemandId::Server(_));
+        let (title, heading) = if is_server {
+            let title = format!("\nHow the {} host(s) look to it, by site", explained.hosts);
+            (
+                title,
+                row([
+                    "SITE",
+                    "HOSTS THAT FIT",
+                    "REFUSED, BY WHAT SPEAKS AGAINST EACH FIRST",
+                ]),
+            )
+        } else {
+            (
+                "\nWhat is free for it, by site".to_owned(),
+                row(["SITE", "RACKS"]),
+            )
+        };
+        say(title);
+        let mut rows = vec![heading];
         for (site, view) in &explanation.sites {
             let mut against: Vec<String> = view.closed.iter().cloned().collect();
             against.extend(view.refused.iter().map(|(reason, hosts)| match words(reason) {
                 Some(words) => format!("{hosts} {reason} ({words})"),
+                None if is_server => format!("{hosts} {reason}"),
                 // A colocation's rack with what is free in it.
                 None => reason.clone(),
             }));
-            let against = if against.is_empty() { "-".to_owned() } else { against.join("; ") };
-            rows.push(row([site.as_str(), &view.fit.to_string(), &against]));
+            let against = if against.is_empty() {
+                "-".to_owned()
+            } else {
+                against.join("; ")
+            };
+            let mut cells = vec![site.to_string()];
+            cells.extend(is_server.then(|| view.fit.to_string()));
+            cells.push(against);
+            rows.push(cells);
         }
-        say(table("  ", &[1], &rows).trim_end_matches('\n').to_owned());
+        let right: &[usize] = if is_server { &[1] } else { &[] };
+        say(table("  ", right, &rows).trim_end_matches('\n').to_owned());
     }
     for remark in &explained.remarks {
         say(format!("Note: {remark}."));
@@ -169,9 +213,9 @@ fn words(reason: &str) -> Option<&'static str> {
         "RackWatts" => "the rack has too little power on its surviving feed",
         "Storage" => "the site has too little storage",
         "ApartGroup" => "another of its group is there",
-        "SharedRisk" => "shares a risk with a copy",
-        "ReserveForLoss" => "kept for what a loss would bring there",
-        "SitesClosed" | "UnknownInventory" => "takes nothing new, or cannot be read",
+        "SharedRisk" => "shares a site or a risk with a copy",
+        "Asleep" => "switched off, and it must be back within minutes",
+        "SitesClosed" => "takes nothing new, or cannot be read",
         "NotAllowedSite" => "not among the sites it may use",
         _ => return None,
     })

@@ -184,7 +184,9 @@ impl Id {
         };
         let (word, first) = parts.next().zip(parts.next()).ok_or_else(wrong)?;
         let kind = Kind::parse(word).ok_or_else(|| {
-            format!("{word:?} in {text:?} is no kind that is planned: write for example virtualserver/register")
+            format!(
+                "{word:?} in {text:?} is no kind that is planned: write for example virtualserver/register"
+            )
         })?;
         let second = parts.next();
         if first.is_empty() || second == Some("") || parts.next().is_some() {
@@ -192,7 +194,10 @@ impl Id {
         }
         match (kind.is_namespaced(), second, namespace) {
             (false, None, _) => Ok(Self::new(kind, "", first)),
-            (false, Some(_), _) => Err(format!("{text:?}: a {} is in no namespace: write {word}/NAME", kind.name())),
+            (false, Some(_), _) => Err(format!(
+                "{text:?}: a {} is in no namespace: write {word}/NAME",
+                kind.name()
+            )),
             (true, Some(name), _) => Ok(Self::new(kind, first, name)),
             (true, None, Some(namespace)) => Ok(Self::new(kind, namespace, first)),
             (true, None, None) => Err(format!(

@@ -94,7 +94,12 @@ const QUOTAS: [QuotaResource; 6] = [
 #[must_use]
 pub fn quota(before: &World, after: &World, all: bool) -> Vec<QuotaLine> {
     let (then, now) = (decision(before), decision(after));
-    let names: BTreeSet<&TenantName> = before.fleet.tenants.keys().chain(after.fleet.tenants.keys()).collect();
+    let names: BTreeSet<&TenantName> = before
+        .fleet
+        .tenants
+        .keys()
+        .chain(after.fleet.tenants.keys())
+        .collect();
     let mut lines = Vec::new();
     for name in names {
         let (then, now) = (used(&then, name), used(&now, name));
@@ -107,7 +112,8 @@ pub fn quota(before: &World, after: &World, all: bool) -> Vec<QuotaLine> {
                 continue;
             }
             let amount = |amount: i64| show(resource, amount);
-            let used = |quota: &Option<UsedLimit>| quota.as_ref().map_or_else(|| "-".to_owned(), |q| amount(q.used));
+            let used =
+                |quota: &Option<UsedLimit>| quota.as_ref().map_or_else(|| "-".to_owned(), |q| amount(q.used));
             lines.push(QuotaLine {
                 tenant: name.to_string(),
                 resource: resource.field(),
@@ -127,7 +133,9 @@ pub fn quota(before: &World, after: &World, all: bool) -> Vec<QuotaLine> {
 fn limits(before: Option<&UsedLimit>, after: Option<&UsedLimit>, amount: &dyn Fn(i64) -> String) -> String {
     let word = |quota: &UsedLimit| quota.limit.map_or_else(|| "none".to_owned(), amount);
     match (before, after) {
-        (Some(before), Some(after)) if before.limit != after.limit => format!("{} (was {})", word(after), word(before)),
+        (Some(before), Some(after)) if before.limit != after.limit => {
+            format!("{} (was {})", word(after), word(before))
+        }
         (_, Some(quota)) | (Some(quota), None) => word(quota),
         (None, None) => String::new(),
     }
@@ -151,5 +159,14 @@ fn decision(world: &World) -> Decision {
 }
 
 fn used(decision: &Decision, tenant: &TenantName) -> Option<[UsedLimit; 6]> {
-    usage(decision, tenant.as_str()).map(|u| [u.servers, u.cores, u.memory_mib, u.storage_mib, u.watts, u.rack_units])
+    usage(decision, tenant.as_str()).map(|u| {
+        [
+            u.servers,
+            u.cores,
+            u.memory_mib,
+            u.storage_mib,
+            u.watts,
+            u.rack_units,
+        ]
+    })
 }

@@ -146,7 +146,8 @@ impl<'a> Loaded<'a> {
     }
 
     fn apply(&self) -> Result<Applied, Error> {
-        let mut applied = change::apply(&self.base, &self.written, &self.delete, self.source.prune).map_err(Error::Documents)?;
+        let mut applied = change::apply(&self.base, &self.written, &self.delete, self.source.prune)
+            .map_err(Error::Documents)?;
         let servers = applied.objects.count(Kind::VirtualServer);
         if servers > 0 && !applied.objects.knows_images() {
             applied.assumed.push(
@@ -183,7 +184,11 @@ impl<'a> Loaded<'a> {
     }
 
     fn after(&self, before: &World, applied: &Applied) -> Result<World, Error> {
-        checked(World::after(before, &applied.objects, &self.source.image_namespace))
+        checked(World::after(
+            before,
+            &applied.objects,
+            &self.source.image_namespace,
+        ))
     }
 
     fn describe(&self) -> String {
@@ -221,7 +226,11 @@ fn plan(source: &Source, all: bool, output: Output) -> Result<Answer, Error> {
     let loaded = Loaded::read(source)?;
     let applied = loaded.apply()?;
     let before = loaded.before()?;
-    let after = loaded.after(&before, &applied)?;
+    let after = if applied.objects.items == loaded.base.items {
+        before.clone()
+    } else {
+        loaded.after(&before, &applied)?
+    };
     let mut report = report::compare(&before, &after, &applied, all);
     report.base = loaded.describe();
     report.ignored.clone_from(&loaded.written.ignored);
@@ -230,7 +239,12 @@ fn plan(source: &Source, all: bool, output: Output) -> Result<Answer, Error> {
     Ok(answer)
 }
 
-fn snapshot(objects: &Objects, image_namespace: &str, redact: Option<Redact>, output: Output) -> Result<Answer, Error> {
+fn snapshot(
+    objects: &Objects,
+    image_namespace: &str,
+    redact: Option<Redact>,
+    output: Output,
+) -> Result<Answer, Error> {
     let mut small = snapshot::of(objects, image_namespace);
     if let Some(whose) = redact {
         small = redact::of(&small, whose).0;
@@ -270,7 +284,9 @@ fn sorted(value: &Value) -> Value {
 fn said<T: Serialize>(output: Output, value: &T, text: impl FnOnce() -> String) -> Result<Answer, Error> {
     let text = match output {
         Output::Text => text(),
-        Output::Json => serde_json::to_string_pretty(value).map_err(|error| Error::Write(Box::new(error)))? + "\n",
+        Output::Json => {
+            serde_json::to_string_pretty(value).map_err(|error| Error::Write(Box::new(error)))? + "\n"
+        }
     };
     Ok(Answer { text, code: 0 })
 }

@@ -75,7 +75,10 @@ impl Objects {
     pub fn seen(&self, image_namespace: &str) -> (Seen, Vec<String>) {
         let mut broken = Vec::new();
         let sites = self.typed(Kind::Site, &mut broken);
-        let readable: BTreeSet<String> = sites.iter().filter_map(|site: &Arc<Site>| site.metadata.name.clone()).collect();
+        let readable: BTreeSet<String> = sites
+            .iter()
+            .filter_map(|site: &Arc<Site>| site.metadata.name.clone())
+            .collect();
         let seen = Seen {
             unreadable_sites: self
                 .of(Kind::Site)
@@ -94,7 +97,10 @@ impl Objects {
                 let machines = self.typed::<VirtualMachine>(Kind::Machine, &mut broken);
                 let named = |vm: Arc<VirtualMachine>| {
                     let (namespace, name) = (vm.metadata.namespace.clone(), vm.metadata.name.clone());
-                    (ServerId::new(namespace.unwrap_or_default(), name.unwrap_or_default()), vm)
+                    (
+                        ServerId::new(namespace.unwrap_or_default(), name.unwrap_or_default()),
+                        vm,
+                    )
                 };
                 machines.into_iter().map(named).collect()
             }),

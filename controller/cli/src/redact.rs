@@ -99,7 +99,10 @@ pub fn of(snapshot: &Objects, whose: Redact) -> (Objects, Pseudonyms) {
             }
         });
     }
-    let pseudonyms: Pseudonyms = found.into_iter().map(|(of, names)| (of, numbered(of, names))).collect();
+    let pseudonyms: Pseudonyms = found
+        .into_iter()
+        .map(|(of, names)| (of, numbered(of, names)))
+        .collect();
     let mut redacted = Objects {
         items: BTreeMap::new(),
         ..snapshot.clone()
@@ -129,14 +132,37 @@ fn numbered(of: Of, names: BTreeSet<String>) -> BTreeMap<String, String> {
 /// Only the fields that a plan looks at: what is not listed here, also in later versions of the kinds, is left out.
 fn scrubbed(kind: Kind, object: &Value) -> Value {
     let spec: &[&str] = match kind {
-        Kind::Site => &["ceilingPercent", "cpuOvercommitPercent", "sharedRisks", "storage", "state"],
+        Kind::Site => &[
+            "ceilingPercent",
+            "cpuOvercommitPercent",
+            "sharedRisks",
+            "storage",
+            "state",
+        ],
         Kind::Rack => &[
-            "site", "units", "feeds", "deratePercent", "maxWatts", "sharedRisks", "hostDefaults", "hosts", "occupied",
+            "site",
+            "units",
+            "feeds",
+            "deratePercent",
+            "maxWatts",
+            "sharedRisks",
+            "hostDefaults",
+            "hosts",
+            "occupied",
         ],
         Kind::ReplicationPolicy => &["copies", "mode", "rpo", "sharedRisks", "sync", "failover"],
         Kind::Tenant => &["namespace", "quota", "services", "defaultPolicy"],
         Kind::VirtualServer => &[
-            "size", "resources", "image", "policy", "power", "rootDisk", "disks", "sites", "apart", "tier",
+            "size",
+            "resources",
+            "image",
+            "policy",
+            "power",
+            "rootDisk",
+            "disks",
+            "sites",
+            "apart",
+            "tier",
         ],
         Kind::Colocation => &["devices", "spread", "sites"],
         Kind::Node => &["unschedulable", "taints"],
@@ -195,7 +221,9 @@ fn many(fields: &mut Value, name: &str, of: Of, visit: Visit<'_>) {
 
 /// Every name in an object: the only place that knows where names are.
 fn visit(kind: Kind, object: &mut Value, f: Visit<'_>) {
-    let Some(fields) = object.as_object_mut() else { return };
+    let Some(fields) = object.as_object_mut() else {
+        return;
+    };
     let mut part = |name: &str| fields.get_mut(name).map(Value::take).unwrap_or_default();
     let (mut metadata, mut spec, mut status) = (part("metadata"), part("spec"), part("status"));
     if matches!(kind, Kind::VirtualServer | Kind::Colocation) {
@@ -269,7 +297,10 @@ fn visit(kind: Kind, object: &mut Value, f: Visit<'_>) {
         }
         Kind::Size | Kind::Image | Kind::Machine | Kind::Failover | Kind::Drill => {}
     }
-    put(fields, [("metadata", metadata), ("spec", spec), ("status", status)]);
+    put(
+        fields,
+        [("metadata", metadata), ("spec", spec), ("status", status)],
+    );
 }
 
 fn put(fields: &mut Map<String, Value>, parts: [(&str, Value); 3]) {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use raidc_planner::{
-    DemandId, DevicePlace, MoveKind, MoveReason, Plan, ServerId, ServerPlan, SiteName, Spot, Survival, simulate_loss,
+    DemandId, DevicePlace, MoveKind, MoveReason, Plan, ServerId, ServerPlan, SiteName, Spot, Survival,
+    simulate_loss,
 };
 use serde::Serialize;
 
@@ -183,12 +184,27 @@ pub fn compare(before: &World, after: &World, applied: &Applied, all: bool) -> R
     report.sites = ledgers::sites(&before.plan, &after.plan, all);
     report.quota = ledgers::quota(before, after, all);
     report.losses = losses(before, after);
-    let holds = after.plan.scenarios.iter().filter(|summary| summary.stranded == 0);
+    let holds = after
+        .plan
+        .scenarios
+        .iter()
+        .filter(|summary| summary.stranded == 0);
     report.losses_survived = (holds.count(), after.plan.scenarios.len());
     report.warnings = warnings(before, after);
     let named = report.objects.keys().any(|change| *change != Change::Same);
-    report.is_change = named || before.plan != after.plan || before.fleet.tenants != after.fleet.tenants;
+    report.is_change = named || !same_decisions(&before.plan, &after.plan);
     report
+}
+
+/// Whether two plans put everything at the same places for the same reasons. Moves are left out: those of the plan before have been made in
+/// the plan after.
+fn same_decisions(before: &Plan, after: &Plan) -> bool {
+    before.servers == after.servers
+        && before.colocations == after.colocations
+        && before.waiting == after.waiting
+        && before.racks == after.racks
+        && before.sites == after.sites
+        && before.scenarios == after.scenarios
 }
 
 /// site/rack/host, as far as they are known.
@@ -201,9 +217,19 @@ fn place(spot: &Spot) -> String {
 fn servers(before: &World, after: &World, applied: &Applied) -> Vec<ServerLine> {
     let named = |id: &ServerId| {
         let id = crate::kinds::Id::new(Kind::VirtualServer, &id.namespace, &id.name);
-        applied.changes.get(&id).copied().filter(|change| *change != Change::Same)
+        applied
+            .changes
+            .get(&id)
+            .copied()
+            .filter(|change| *change != Change::Same)
     };
-    let mut ids: BTreeSet<ServerId> = before.plan.servers.keys().chain(after.plan.servers.keys()).cloned().collect();
+    let mut ids: BTreeSet<ServerId> = before
+        .plan
+        .servers
+        .keys()
+        .chain(after.plan.servers.keys())
+        .cloned()
+        .collect();
     let of_changes = applied.changes.keys().filter(|id| id.kind == Kind::VirtualServer);
     ids.extend(of_changes.map(|id| ServerId::new(&*id.namespace, &*id.name)));
     let mut lines = Vec::new();
@@ -242,7 +268,11 @@ fn waits_on(world: &World, id: &ServerId) -> Option<String> {
         return None;
     }
     let demand = DemandId::Server(id.clone());
-    let waiting = world.plan.waiting.get(&demand).map(|waiting| waiting.reason().to_owned());
+    let waiting = world
+        .plan
+        .waiting
+        .get(&demand)
+        .map(|waiting| waiting.reason().to_owned());
     waiting.or_else(|| world.notes.servers.get(id).map(|note| note.reason.to_owned()))
 }
 
@@ -293,22 +323,49 @@ fn device(place: &DevicePlace) -> String {
 }
 
 fn colocations(before: &World, after: &World, applied: &Applied) -> Vec<ColocationLine> {
-    let mut ids: BTreeSet<_> = before.plan.colocations.keys().chain(after.plan.colocations.keys()).cloned().collect();
+    let mut ids: BTreeSet<_> = before
+        .plan
+        .colocations
+        .keys()
+        .chain(after.plan.colocations.keys())
+        .cloned()
+        .collect();
     let of_changes = applied.changes.keys().filter(|id| id.kind == Kind::Colocation);
     ids.extend(of_changes.map(|id| raidc_planner::ColocationId::new(&*id.namespace, &*id.name)));
     let mut lines = Vec::new();
     for id in ids {
         let key = crate::kinds::Id::new(Kind::Colocation, &id.namespace, &id.name);
-        let devices = |plan: &Plan| plan.colocations.get(&id).into_iter().flatten().map(device).collect();
+        let devices = |plan: &Plan| {
+            plan.colocations
+                .get(&id)
+                .into_iter()
+                .flatten()
+                .map(device)
+                .collect()
+        };
         let demand = DemandId::Colocation(id.clone());
-        let waiting = after.plan.waiting.get(&demand).map(|waiting| waiting.reason().to_owned());
+        let waiting = after
+            .plan
+            .waiting
+            .get(&demand)
+            .map(|waiting| waiting.reason().to_owned());
         let line = ColocationLine {
-            change: applied.changes.get(&key).copied().filter(|change| *change != Change::Same),
+            change: applied
+                .changes
+                .get(&key)
+                .copied()
+                .filter(|change| *change != Change::Same),
             devices: Pair {
                 before: devices(&before.plan),
                 after: devices(&after.plan),
             },
-            waits: waiting.or_else(|| after.notes.colocations.get(&id).map(|note| note.reason.to_owned())),
+            waits: waiting.or_else(|| {
+                after
+                    .notes
+                    .colocations
+                    .get(&id)
+                    .map(|note| note.reason.to_owned())
+            }),
             colocation: id.to_string(),
         };
         if line.change.is_some() || line.devices.differs() {
@@ -342,19 +399,34 @@ fn waiting(world: &World) -> BTreeMap<String, WaitLine> {
     }
     for (id, note) in &world.notes.servers {
         let runs = world.plan.servers.contains_key(id);
-        add(DemandId::Server(id.clone()).to_string(), note.reason, note.message.clone(), runs);
+        add(
+            DemandId::Server(id.clone()).to_string(),
+            note.reason,
+            note.message.clone(),
+            runs,
+        );
     }
     for (id, note) in &world.notes.colocations {
         let runs = world.plan.colocations.contains_key(id);
-        add(DemandId::Colocation(id.clone()).to_string(), note.reason, note.message.clone(), runs);
+        add(
+            DemandId::Colocation(id.clone()).to_string(),
+            note.reason,
+            note.message.clone(),
+            runs,
+        );
     }
-    lines.into_iter().map(|line| (line.demand.clone(), line)).collect()
+    lines
+        .into_iter()
+        .map(|line| (line.demand.clone(), line))
+        .collect()
 }
 
 fn losses(before: &World, after: &World) -> Vec<LossLine> {
     let stranded = |world: &World| -> BTreeMap<_, _> {
         let summaries = world.plan.scenarios.iter();
-        summaries.map(|summary| (summary.scenario.clone(), summary.stranded)).collect()
+        summaries
+            .map(|summary| (summary.scenario.clone(), summary.stranded))
+            .collect()
     };
     let (then, now) = (stranded(before), stranded(after));
     let mut lines = Vec::new();
@@ -408,7 +480,9 @@ fn wrongs(world: &World) -> BTreeSet<String> {
     }
     for (site, ledger) in &world.plan.sites {
         if ledger.survives == Survival::Unknown {
-            wrongs.insert(format!("site/{site}: it cannot be read, so nothing is known of what its loss would do"));
+            wrongs.insert(format!(
+                "site/{site}: it cannot be read, so nothing is known of what its loss would do"
+            ));
         }
     }
     wrongs
@@ -416,5 +490,8 @@ fn wrongs(world: &World) -> BTreeSet<String> {
 
 fn warnings(before: &World, after: &World) -> Vec<String> {
     let old = wrongs(before);
-    wrongs(after).into_iter().filter(|wrong| !old.contains(wrong)).collect()
+    wrongs(after)
+        .into_iter()
+        .filter(|wrong| !old.contains(wrong))
+        .collect()
 }

@@ -22,9 +22,7 @@ fn known(kind: Kind) -> Option<&'static Known> {
     let all = ALL.get_or_init(|| {
         let of = |(_, crd): (String, Value)| {
             let kind = crd.pointer("/spec/names/kind")?.as_str()?.to_owned();
-            let mut schema = crd
-                .pointer("/spec/versions/0/schema/openAPIV3Schema")?
-                .clone();
+            let mut schema = crd.pointer("/spec/versions/0/schema/openAPIV3Schema")?.clone();
             // What is applied never carries a status: the API server takes it away and so is its default here.
             schema["properties"].as_object_mut()?.remove("status");
             let rules = compile_schema(&schema);
@@ -113,10 +111,16 @@ fn check(schema: &Value, value: &Value, path: &str, found: &mut Vec<String>) {
 fn check_text(schema: &Value, text: &str, fault: &mut dyn FnMut(String)) {
     let length = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
     if schema["minLength"].as_u64().is_some_and(|least| length < least) {
-        fault(format!("{text:?} is too short: at least {} character(s)", schema["minLength"]));
+        fault(format!(
+            "{text:?} is too short: at least {} character(s)",
+            schema["minLength"]
+        ));
     }
     if schema["maxLength"].as_u64().is_some_and(|most| length > most) {
-        fault(format!("{text:?} is too long: at most {} character(s)", schema["maxLength"]));
+        fault(format!(
+            "{text:?} is too long: at most {} character(s)",
+            schema["maxLength"]
+        ));
     }
     // A pattern that this engine cannot read is left to the API server.
     if let Some(pattern) = schema["pattern"].as_str()
@@ -164,7 +168,12 @@ fn check_fields(schema: &Value, fields: &Map<String, Value>, path: &str, found: 
             format!("{path}.{name}")
         }
     };
-    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    for name in schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
         if !fields.contains_key(name) {
             found.push(format!("{}: is missing", below(name)));
         }
@@ -237,11 +246,23 @@ mod tests {
     #[test]
     fn nothing_wrong_is_let_through_and_each_is_said_in_words() {
         for (spec, want) in [
-            (json!({"sze": "m-4", "image": "x", "size": "m-4"}), "spec.sze: there is no such field"),
+            (
+                json!({"sze": "m-4", "image": "x", "size": "m-4"}),
+                "spec.sze: there is no such field",
+            ),
             (json!({"size": "m-4"}), "spec.image: is missing"),
-            (json!({"size": 4, "image": "x"}), "spec.size: is 4; a text is wanted"),
-            (json!({"size": "m-4", "image": "x", "power": true}), "\"On\" or \"Off\" in quotation marks"),
-            (json!({"size": "m-4", "image": "x", "tier": 9}), "spec.tier: 9 is more than 5"),
+            (
+                json!({"size": 4, "image": "x"}),
+                "spec.size: is 4; a text is wanted",
+            ),
+            (
+                json!({"size": "m-4", "image": "x", "power": true}),
+                "\"On\" or \"Off\" in quotation marks",
+            ),
+            (
+                json!({"size": "m-4", "image": "x", "tier": 9}),
+                "spec.tier: 9 is more than 5",
+            ),
             (
                 json!({"size": "m-4", "image": "x", "disks": [{"name": "d", "size": "16GB"}]}),
                 "spec.disks[0].size: \"16GB\" does not match",
@@ -256,7 +277,10 @@ mod tests {
             ),
         ] {
             let found = faults(Kind::VirtualServer, &server(&spec), None);
-            assert!(found.iter().any(|fault| fault.contains(want)), "{spec}: {found:?}");
+            assert!(
+                found.iter().any(|fault| fault.contains(want)),
+                "{spec}: {found:?}"
+            );
         }
         let good = server(&json!({"size": "m-4", "image": "x"}));
         assert_eq!(faults(Kind::VirtualServer, &good, None), [] as [&str; 0]);

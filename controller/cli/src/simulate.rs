@@ -64,14 +64,22 @@ pub fn simulate(world: &World, words: &[String]) -> Result<Simulated, Error> {
 
 fn place(spot: &Spot) -> String {
     let host = spot.host.as_str();
-    format!("{}/{}/{}", spot.site, spot.rack, if host.is_empty() { "?" } else { host })
+    format!(
+        "{}/{}/{}",
+        spot.site,
+        spot.rack,
+        if host.is_empty() { "?" } else { host }
+    )
 }
 
 /// The outcome for people.
 #[must_use]
 pub fn text(simulated: &Simulated) -> String {
     let outcome = &simulated.outcome;
-    let mut text = format!("Loss of {}: {} host(s) are lost.\n", outcome.scenario, outcome.hosts_lost);
+    let mut text = format!(
+        "Loss of {}: {} host(s) are lost.\n",
+        outcome.scenario, outcome.hosts_lost
+    );
     let mut say = |line: &str| {
         text += line;
         text.push('\n');
@@ -93,7 +101,11 @@ pub fn text(simulated: &Simulated) -> String {
                 &start.server.to_string(),
                 &place(&start.from),
                 &place(&start.to),
-                if start.running { "" } else { "off: only its place is kept" },
+                if start.running {
+                    ""
+                } else {
+                    "off: only its place is kept"
+                },
             ]));
         }
         say(table("  ", &[0], &rows).trim_end_matches('\n'));
@@ -104,8 +116,14 @@ pub fn text(simulated: &Simulated) -> String {
             servers.iter().for_each(|server| say(&format!("  {server}")));
         }
     };
-    list("Nowhere to start, although their policy protects them", &outcome.stranded);
-    list("Down until it returns, because their policy keeps a single copy", &outcome.single_copy);
+    list(
+        "Nowhere to start, although their policy protects them",
+        &outcome.stranded,
+    );
+    list(
+        "Down until it returns, because their policy keeps a single copy",
+        &outcome.single_copy,
+    );
     if !outcome.wake.is_empty() {
         say("\nHosts to switch on first");
         outcome.wake.iter().for_each(|host| say(&format!("  {host}")));

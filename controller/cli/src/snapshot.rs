@@ -88,7 +88,10 @@ fn with_status(object: &Value, status: Option<Value>) -> Value {
 fn node(object: &Value) -> Value {
     let mut metadata = metadata(object);
     let keep = [names::SITE_LABEL, names::RACK_LABEL, "kubevirt.io/schedulable"];
-    let labels = object["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+    let labels = object["metadata"]["labels"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
     let labels: Map<String, Value> = labels
         .into_iter()
         .filter(|(name, _)| keep.contains(&name.as_str()))
@@ -107,7 +110,12 @@ fn node(object: &Value) -> Value {
     }
     let amounts: Map<String, Value> = ["cpu", "memory"]
         .into_iter()
-        .filter_map(|name| Some((name.to_owned(), object["status"]["allocatable"].get(name)?.clone())))
+        .filter_map(|name| {
+            Some((
+                name.to_owned(),
+                object["status"]["allocatable"].get(name)?.clone(),
+            ))
+        })
         .collect();
     let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
     let conditions: Vec<Value> = conditions

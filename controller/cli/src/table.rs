@@ -43,6 +43,9 @@ mod tests {
     #[test]
     fn a_column_is_never_narrower_than_a_cell_nor_counted_in_bytes() {
         let rows = [row(["PLACE", "W"]), row(["Liepāja", "5"]), row(["x", "1234"])];
-        assert_eq!(table("  ", &[1], &rows), "  PLACE       W\n  Liepāja     5\n  x        1234\n");
+        assert_eq!(
+            table("  ", &[1], &rows),
+            "  PLACE       W\n  Liepāja     5\n  x        1234\n"
+        );
     }
 }

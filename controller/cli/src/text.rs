@@ -5,6 +5,7 @@ use std::fmt::Display;
 use raidc_planner::{RackLedger, Resource, SiteLedger};
 
 use crate::change::Change;
+use crate::kinds::Kind;
 use crate::report::{ColocationLine, Pair, Report, ServerLine};
 use crate::table::{row, table};
 
@@ -18,7 +19,11 @@ pub fn plan(report: &Report) -> String {
     section(&mut text, "Objects", &objects(report));
     let (named, others): (Vec<_>, Vec<_>) = report.servers.iter().partition(|line| line.change.is_some());
     section(&mut text, "Servers", &servers(&named));
-    section(&mut text, "Other servers that stand otherwise because of it", &servers(&others));
+    section(
+        &mut text,
+        "Other servers that stand otherwise because of it",
+        &servers(&others),
+    );
     section(&mut text, "Colocations", &colocations(&report.colocations));
     section(&mut text, "Waiting", &waiting(report));
     section(&mut text, "Warnings", &lines(&report.warnings));
@@ -27,7 +32,9 @@ pub fn plan(report: &Report) -> String {
     section(&mut text, "Quotas", &quotas(report));
     section(&mut text, "Losses", &losses(report));
     let (survived, all) = report.losses_survived;
-    text += &format!("\nAfter it, every protected server has a place to start after {survived} of {all} possible losses.\n");
+    text += &format!(
+        "\nAfter it, every protected server has a place to start after {survived} of {all} possible losses.\n"
+    );
     text += "The independent checker finds that the plan keeps every rule.\n";
     text
 }
@@ -48,8 +55,15 @@ fn head(report: &Report) -> String {
         text += &format!("Objects: {}.\n", counted.join(", "));
     }
     if !report.ignored.is_empty() {
-        let kinds: Vec<String> = report.ignored.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        text += &format!("Left out, because they do not matter to where things go: {}.\n", kinds.join(", "));
+        let kinds: Vec<String> = report
+            .ignored
+            .iter()
+            .map(|(kind, count)| format!("{count} {kind}"))
+            .collect();
+        text += &format!(
+            "Left out, because they do not matter to where things go: {}.\n",
+            kinds.join(", ")
+        );
     }
     for remark in &report.remarks {
         text += &format!("Note: {remark}.\n");
@@ -76,14 +90,25 @@ fn mark(change: Option<Change>) -> &'static str {
     }
 }
 
-/// Servers and colocations have tables of their own.
+/// By kind; servers and colocations have tables of their own.
 fn objects(report: &Report) -> String {
-    let own_table = |object: &str| object.starts_with("VirtualServer ") || object.starts_with("Colocation ");
-    report
-        .changes
-        .iter()
-        .filter(|line| !own_table(&line.object))
-        .map(|line| format!("  {} {}\n", mark(Some(line.change)), line.object))
+    let mut lines: Vec<(Change, &str, Vec<&str>)> = Vec::new();
+    for line in &report.changes {
+        let (kind, name) = line.object.split_once(' ').unwrap_or((&line.object, ""));
+        if kind == Kind::VirtualServer.name() || kind == Kind::Colocation.name() {
+            continue;
+        }
+        match lines
+            .iter_mut()
+            .find(|(change, of, _)| (*change, *of) == (line.change, kind))
+        {
+            Some((.., names)) => names.push(name),
+            None => lines.push((line.change, kind, vec![name])),
+        }
+    }
+    lines
+        .into_iter()
+        .map(|(change, kind, names)| format!("  {} {kind} {}\n", mark(Some(change)), names.join(", ")))
         .collect()
 }
 
@@ -100,7 +125,13 @@ fn servers(lines: &[&ServerLine]) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let mut rows = vec![row(["", "SERVER", "RUNS AT", "AFTER A LOSS STARTS AT", "COPIES AT", "W"])];
+    let mut rows = vec![row([
+        "  SERVER",
+        "RUNS AT",
+        "AFTER A LOSS STARTS AT",
+        "COPIES AT",
+        "W",
+    ])];
     let mut reasons = String::new();
     for line in lines {
         let sites = |side: &std::collections::BTreeSet<raidc_planner::SiteName>| {
@@ -112,22 +143,24 @@ fn servers(lines: &[&ServerLine]) -> String {
             after: sites(&line.copies.after),
         };
         let runs = match &line.waits {
-            Some(reason) => format!("waits: {reason}") + &line.runs.before.as_ref().map_or(String::new(), |b| format!(" (was {b})")),
+            Some(reason) => {
+                let was = line.runs.before.as_ref().map(|before| format!(" (was {before})"));
+                format!("waits: {reason}{}", was.unwrap_or_default())
+            }
             None => change(&line.runs),
         };
         rows.push(row([
-            mark(line.change),
-            &line.server,
+            &format!("{} {}", mark(line.change), line.server),
             &runs,
             &change(&line.starts),
             &change(&copies),
             &line.watts.after.to_string(),
         ]));
         for why in &line.why {
-            reasons += &format!("  {}: {why}\n", line.server);
+            reasons += &format!("    {}: {why}\n", line.server);
         }
     }
-    table("  ", &[5], &rows) + &reasons
+    table("  ", &[4], &rows) + &reasons
 }
 
 fn colocations(lines: &[ColocationLine]) -> String {
@@ -135,7 +168,11 @@ fn colocations(lines: &[ColocationLine]) -> String {
     for line in lines {
         text += &format!("  {} {}\n", mark(line.change), line.colocation);
         for place in &line.devices.after {
-            let new = if line.devices.before.contains(place) { "" } else { "new: " };
+            let new = if line.devices.before.contains(place) {
+                ""
+            } else {
+                "new: "
+            };
             text += &format!("      {new}{place}\n");
         }
         for place in &line.devices.before {
@@ -157,33 +194,54 @@ fn waiting(report: &Report) -> String {
         text += &format!("  {} {how} ({}): {}\n", line.demand, line.reason, line.message);
     }
     if report.wait_as_before > 0 {
-        text += &format!("  {} more wait as before; --all lists them\n", report.wait_as_before);
+        text += &format!(
+            "  {} more wait as before; --all lists them\n",
+            report.wait_as_before
+        );
     }
     text
 }
 
-/// `before → after`, or one figure when they are the same.
+/// `before → after`, or one figure when they are the same or there is only one.
 fn arrow<T: Display + PartialEq>(before: Option<T>, after: Option<T>) -> String {
     match (before, after) {
-        (Some(before), Some(after)) if before == after => after.to_string(),
-        (Some(before), Some(after)) => format!("{before} → {after}"),
-        (None, Some(after)) => format!("new → {after}"),
-        (Some(before), None) => format!("{before} → gone"),
+        (Some(before), Some(after)) if before != after => format!("{before} → {after}"),
+        (_, Some(figure)) | (Some(figure), None) => figure.to_string(),
         (None, None) => String::new(),
     }
+}
+
+/// The name of what has figures, marked when it is new or goes.
+fn marked<T>(name: &str, before: Option<&T>, after: Option<&T>) -> String {
+    let change = match (before, after) {
+        (None, Some(_)) => Some(Change::Created),
+        (Some(_), None) => Some(Change::Deleted),
+        _ => None,
+    };
+    format!("{} {name}", mark(change))
 }
 
 fn racks(report: &Report) -> String {
     if report.racks.is_empty() {
         return String::new();
     }
-    let heading = ["RACK", "CAPACITY", "IN USE", "RESERVED FOR THE WORST LOSS", "HEADROOM", "FREE UNITS", "WORST LOSS"];
+    let heading = [
+        "  RACK",
+        "CAPACITY",
+        "IN USE",
+        "RESERVED FOR THE WORST LOSS",
+        "HEADROOM",
+        "FREE UNITS",
+        "WORST LOSS",
+    ];
     let mut rows = vec![row(heading)];
     for line in &report.racks {
-        let figure = |read: fn(&RackLedger) -> i64| arrow(line.before.as_ref().map(read), line.after.as_ref().map(read));
+        let figure = |read: fn(&RackLedger) -> i64| {
+            arrow(line.before.as_ref().map(read), line.after.as_ref().map(read))
+        };
         let worst = line.after.as_ref().and_then(|ledger| ledger.worst.as_ref());
         rows.push(row([
-            &line.rack,
+            &marked(&line.rack, line.before.as_ref(), line.after.as_ref()),
             &figure(|l| l.capacity_watts),
             &figure(|l| l.committed_watts),
             &figure(|l| l.reserved_watts),
@@ -195,12 +253,19 @@ fn racks(report: &Report) -> String {
     let nameplate: Vec<&str> = report
         .racks
         .iter()
-        .filter(|line| line.after.as_ref().is_some_and(|ledger| ledger.hosts_by_nameplate > 0))
+        .filter(|line| {
+            line.after
+                .as_ref()
+                .is_some_and(|ledger| ledger.hosts_by_nameplate > 0)
+        })
         .map(|line| line.rack.as_str())
         .collect();
     let mut text = table("  ", &[1, 2, 3, 4, 5], &rows);
     if !nameplate.is_empty() {
-        text += &format!("  The draw of some hosts in {} is not known: they count with their nameplate.\n", nameplate.join(", "));
+        text += &format!(
+            "  The draw of some hosts in {} is not known: they count with their nameplate.\n",
+            nameplate.join(", ")
+        );
     }
     text
 }
@@ -209,9 +274,13 @@ fn sites(report: &Report) -> String {
     if report.sites.is_empty() {
         return String::new();
     }
-    let mut rows = vec![row(["SITE", "HOSTS", "SERVERS", "CORES", "OF", "MEMORY", "OF", "STORAGE", "OF"])];
+    let mut rows = vec![row([
+        "  SITE", "HOSTS", "SERVERS", "CORES", "OF", "MEMORY", "OF", "STORAGE", "OF",
+    ])];
     for line in &report.sites {
-        let whole = |read: fn(&SiteLedger) -> i64| arrow(line.before.as_ref().map(read), line.after.as_ref().map(read));
+        let whole = |read: fn(&SiteLedger) -> i64| {
+            arrow(line.before.as_ref().map(read), line.after.as_ref().map(read))
+        };
         let amount = |resource: Resource, read: fn(&SiteLedger) -> Option<i64>| {
             let side = |ledger: &Option<SiteLedger>| {
                 let ledger = ledger.as_ref()?;
@@ -220,7 +289,7 @@ fn sites(report: &Report) -> String {
             arrow(side(&line.before), side(&line.after))
         };
         rows.push(row([
-            &line.site,
+            &marked(&line.site, line.before.as_ref(), line.after.as_ref()),
             &whole(|l| l.hosts_usable),
             &whole(|l| l.servers),
             &amount(Resource::Cpu, |l| Some(l.cpu_used_milli)),
@@ -241,7 +310,9 @@ fn shown(resource: Resource, amount: i64) -> String {
             let text = Resource::Cpu.show(amount);
             text.trim_end_matches(" cores").to_owned()
         }
-        Resource::Memory | Resource::Storage => format!("{} GiB", amount.saturating_add(1023).div_euclid(1024)),
+        Resource::Memory | Resource::Storage => {
+            format!("{} GiB", amount.saturating_add(1023).div_euclid(1024))
+        }
         Resource::Watts => resource.show(amount),
     }
 }
@@ -261,7 +332,9 @@ fn quotas(report: &Report) -> String {
 fn losses(report: &Report) -> String {
     let mut text = String::new();
     for line in &report.losses {
-        let count = |side: Option<i64>| side.map_or_else(|| "not possible".to_owned(), |n| format!("{n} without a place"));
+        let count = |side: Option<i64>| {
+            side.map_or_else(|| "not possible".to_owned(), |n| format!("{n} without a place"))
+        };
         let verdict = match (line.is_worse(), line.stranded_before) {
             (true, Some(0) | None) => "would no longer be survived",
             (true, Some(_)) => "gets worse",

@@ -60,7 +60,10 @@ fn one(value: &Value, namespace: Option<&str>) -> Result<Option<(Id, Value)>, Wr
     let nameless = |message: String| Err((String::new(), vec![message]));
     let word = |field: &str| value[field].as_str().filter(|word| !word.is_empty());
     let (Some(api_version), Some(kind_name)) = (word("apiVersion"), word("kind")) else {
-        return nameless("is no Kubernetes object: apiVersion and kind are missing; add them, or leave the file out".to_owned());
+        return nameless(
+            "is no Kubernetes object: apiVersion and kind are missing; add them, or leave the file out"
+                .to_owned(),
+        );
     };
     let Some(kind) = Kind::of(api_version, kind_name) else {
         if api_version.split('/').next() == Some(names::GROUP) {
@@ -120,7 +123,10 @@ fn one(value: &Value, namespace: Option<&str>) -> Result<Option<(Id, Value)>, Wr
 fn bad_name(id: &Id) -> Option<String> {
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let good = id.name.len() <= 253 && id.name.chars().all(legal) && id.name.starts_with(ends) && id.name.ends_with(ends);
+    let good = id.name.len() <= 253
+        && id.name.chars().all(legal)
+        && id.name.starts_with(ends)
+        && id.name.ends_with(ends);
     (!good).then(|| {
         format!(
             "metadata.name: {:?} is no legal name: lower-case letters, digits, '-' and '.', at most 253",
