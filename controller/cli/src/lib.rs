@@ -6,6 +6,7 @@
 pub mod args;
 pub mod change;
 pub mod cluster;
+pub mod compare;
 pub mod documents;
 pub mod error;
 pub mod explain;
@@ -73,7 +74,8 @@ pub fn main() -> ExitCode {
             let mut text = format!("raidc: {error}");
             let mut source = error.source();
             while let Some(cause) = source {
-                text += &format!("\n  because: {cause}");
+                text.push_str("\n  because: ");
+                text.push_str(&cause.to_string());
                 source = cause.source();
             }
             drop(writeln!(std::io::stderr(), "{text}"));
@@ -231,7 +233,7 @@ fn plan(source: &Source, all: bool, output: Output) -> Result<Answer, Error> {
     } else {
         loaded.after(&before, &applied)?
     };
-    let mut report = report::compare(&before, &after, &applied, all);
+    let mut report = compare::compare(&before, &after, &applied, all);
     report.base = loaded.describe();
     report.ignored.clone_from(&loaded.written.ignored);
     let mut answer = said(output, &report, || text::plan(&report))?;
@@ -253,7 +255,7 @@ fn snapshot(
     let text = match output {
         Output::Json => {
             let list = json!({"apiVersion": "v1", "kind": "List", "items": items.collect::<Vec<_>>()});
-            return said(Output::Json, &list, String::new);
+            return said(Output::Json, &sorted(&list), String::new);
         }
         Output::Text => {
             let mut text = "# The fleet of RAIDC as one file: raidc plan -f CHANGE --fleet THIS\n".to_owned();
@@ -267,7 +269,7 @@ fn snapshot(
     Ok(Answer { text, code: 0 })
 }
 
-/// Fields by name, with what identifies an object first, whatever order the JSON library keeps.
+/// Fields by name, whatever order the JSON library keeps.
 fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {

@@ -105,11 +105,11 @@ impl Objects {
                 machines.into_iter().map(named).collect()
             }),
             sizes: self.kubevirt.then(|| {
-                let sizes = self.typed::<VirtualMachineClusterInstancetype>(Kind::Size, &mut broken);
+                let catalogue = self.typed::<VirtualMachineClusterInstancetype>(Kind::Size, &mut broken);
                 let named = |size: Arc<VirtualMachineClusterInstancetype>| {
                     (size.metadata.name.clone().unwrap_or_default(), size)
                 };
-                sizes.into_iter().map(named).collect()
+                catalogue.into_iter().map(named).collect()
             }),
             images: self.cdi.then(|| self.images(image_namespace)),
             ..Seen::default()

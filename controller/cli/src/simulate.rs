@@ -21,15 +21,15 @@ pub struct Simulated {
 }
 
 /// Simulates the loss that the words name. One at a time: a plan promises a place after any single loss, not after two.
-pub fn simulate(world: &World, words: &[String]) -> Result<Simulated, Error> {
-    let [word] = words else {
+pub fn simulate(world: &World, losses: &[String]) -> Result<Simulated, Error> {
+    let [loss] = losses else {
         return Err(Error::Usage(format!(
             "{} losses were named: the plan keeps a place for any one loss at a time and says nothing of several at once; simulate each by \
              itself, or declare what falls together as a shared risk and lose that",
-            words.len()
+            losses.len()
         )));
     };
-    let scenario: Scenario = word
+    let scenario: Scenario = loss
         .parse()
         .map_err(|error: raidc_planner::ScenarioParseError| Error::Usage(error.to_string()))?;
     let known = || world.plan.scenarios.iter().map(|summary| &summary.scenario);
@@ -113,7 +113,9 @@ pub fn text(simulated: &Simulated) -> String {
     let mut list = |title: &str, servers: &[ServerId]| {
         if !servers.is_empty() {
             say(&format!("\n{title}"));
-            servers.iter().for_each(|server| say(&format!("  {server}")));
+            for server in servers {
+                say(&format!("  {server}"));
+            }
         }
     };
     list(
@@ -126,7 +128,9 @@ pub fn text(simulated: &Simulated) -> String {
     );
     if !outcome.wake.is_empty() {
         say("\nHosts to switch on first");
-        outcome.wake.iter().for_each(|host| say(&format!("  {host}")));
+        for host in &outcome.wake {
+            say(&format!("  {host}"));
+        }
     }
     if !outcome.racks.is_empty() {
         say("\nPower of the other racks, in watts");

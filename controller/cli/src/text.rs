@@ -1,12 +1,18 @@
 //! The report of a plan as text for people. No I/O.
 
+#![allow(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "a page of text: writing into it would only add results that cannot fail"
+)]
+
 use std::fmt::Display;
 
 use raidc_planner::{RackLedger, Resource, SiteLedger};
 
 use crate::change::Change;
 use crate::kinds::Kind;
-use crate::report::{ColocationLine, Pair, Report, ServerLine};
+use crate::report::{ColocationLine, Pair, Report, ServerLine, WaitLine};
 use crate::table::{row, table};
 
 /// The report.
@@ -132,7 +138,7 @@ fn servers(lines: &[&ServerLine]) -> String {
         "COPIES AT",
         "W",
     ])];
-    let mut reasons = String::new();
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for line in lines {
         let sites = |side: &std::collections::BTreeSet<raidc_planner::SiteName>| {
             let names: Vec<&str> = side.iter().map(raidc_planner::SiteName::as_str).collect();
@@ -157,10 +163,17 @@ fn servers(lines: &[&ServerLine]) -> String {
             &line.watts.after.to_string(),
         ]));
         for why in &line.why {
-            reasons += &format!("    {}: {why}\n", line.server);
+            match reasons.iter_mut().find(|(reason, _)| reason == why) {
+                Some((_, servers)) => servers.push(&line.server),
+                None => reasons.push((why, vec![&line.server])),
+            }
         }
     }
-    table("  ", &[4], &rows) + &reasons
+    let mut text = table("  ", &[4], &rows);
+    for (why, servers) in reasons {
+        text += &format!("    {}: {why}\n", servers.join(", "));
+    }
+    text
 }
 
 fn colocations(lines: &[ColocationLine]) -> String {
@@ -187,11 +200,36 @@ fn colocations(lines: &[ColocationLine]) -> String {
     text
 }
 
+/// Those who wait for the same are named together.
 fn waiting(report: &Report) -> String {
-    let mut text = String::new();
+    let mut groups: Vec<(&WaitLine, Vec<&str>)> = Vec::new();
     for line in &report.waits {
-        let how = if line.runs { "has a place, but" } else { "waits" };
-        text += &format!("  {} {how} ({}): {}\n", line.demand, line.reason, line.message);
+        let alike = |other: &WaitLine| {
+            (other.runs, &other.reason, &other.message) == (line.runs, &line.reason, &line.message)
+        };
+        match groups.iter_mut().find(|(first, _)| alike(first)) {
+            Some((_, demands)) => demands.push(&line.demand),
+            None => groups.push((line, vec![&line.demand])),
+        }
+    }
+    let mut text = String::new();
+    for (line, demands) in groups {
+        let how = match (line.runs, demands.len()) {
+            (true, 1) => "has a place, but",
+            (true, _) => "have a place, but",
+            (false, 1) => "waits",
+            (false, _) => "wait",
+        };
+        text += &match demands.as_slice() {
+            [one] => format!("  {one} {how} ({}): {}\n", line.reason, line.message),
+            all => format!(
+                "  {} {how} ({}): {}\n      {}\n",
+                all.len(),
+                line.reason,
+                line.message,
+                all.join(", ")
+            ),
+        };
     }
     if report.wait_as_before > 0 {
         text += &format!(

@@ -1,6 +1,7 @@
 //! What each command says about the examples, word for word. Runs the command; writes `tests/data/golden` with `UPDATE_GOLDEN=1`.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
+#![allow(clippy::too_many_lines, reason = "a table of cases is one thing")]
 
 mod support;
 
@@ -105,11 +106,47 @@ fn no_command_says_anything_else_about_the_examples() {
         "simulate-panel",
         &["simulate", "--lose", "panel/talsi/talsi-a", "--fleet", fleet],
     );
-    check("snapshot", &["snapshot", "--fleet", fleet]);
-    check("snapshot-redacted", &["snapshot", "--redact", "--fleet", fleet]);
+    check(
+        "explain-json",
+        &[
+            "explain",
+            "server/saldus/giant",
+            "-o",
+            "json",
+            "-f",
+            CHANGE,
+            "--fleet",
+            fleet,
+        ],
+    );
+    check(
+        "simulate-json",
+        &[
+            "simulate",
+            "--lose",
+            "rack/talsi-r1",
+            "-o",
+            "json",
+            "--fleet",
+            fleet,
+        ],
+    );
+    let some = [
+        "-f",
+        "examples/40-tenants.yaml",
+        "-f",
+        "examples/50-saldus.yaml",
+        "-f",
+        "examples/60-colocations.yaml",
+    ];
+    check("snapshot", &[&["snapshot"], &some[..]].concat());
+    check(
+        "snapshot-redacted",
+        &[&["snapshot", "--redact"], &some[..]].concat(),
+    );
     check(
         "snapshot-redacted-all",
-        &["snapshot", "--redact=all", "-o", "json", "--fleet", fleet],
+        &[&["snapshot", "--redact=all", "-o", "json"], &some[..]].concat(),
     );
     assert!(
         wrong.is_empty(),

@@ -1,6 +1,7 @@
 //! Mistakes in files and on the command line: each is named, with its place, and ends with 1, never with 0 or 2. Runs the command.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
+#![allow(clippy::too_many_lines, reason = "a table of cases is one thing")]
 
 mod support;
 

@@ -1,6 +1,12 @@
 //! Any fleet: its snapshot plans as it does, and without names it plans as it does up to the names. No I/O.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
+#![allow(
+    clippy::too_many_lines,
+    clippy::type_complexity,
+    clippy::similar_names,
+    reason = "a table of cases is one thing"
+)]
 
 use std::collections::BTreeMap;
 
