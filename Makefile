@@ -37,14 +37,19 @@ check: ## Formatting and lints only
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
+.PHONY: cli
+cli: ## Install the command as raidc and as kubectl's plugin (kubectl raidc plan …)
+	cargo install --locked --path controller/cli
+
 .PHONY: crds
 crds: ## Rewrite crds/yaml and the CRD chart from the types
 	UPDATE_CRDS=1 cargo test -q --locked -p raidc-crds --test committed_yaml
 	UPDATE_CRDS=1 cargo test -q --locked -p raidc-chart-tests --test crds_chart
 
 .PHONY: golden
-golden: ## Accept the stories' new output (look at the diff before you commit it)
+golden: ## Accept the stories' and the command's new output (look at the diff before you commit it)
 	UPDATE_GOLDEN=1 cargo test -q --locked -p raidc-planner
+	UPDATE_GOLDEN=1 cargo test -q --locked -p raidc --test commands
 
 .PHONY: clean
 clean: ## Remove build output and stopped labs; the cache of real parts stays

@@ -141,14 +141,26 @@ fn nobody_imports_the_command_line_or_a_test() {
             assert!(may_certify || on != "raidc-certifier", "{name} imports {on}");
         }
     }
-    assert!(seen >= 9, "the workspace was not found");
+    assert!(seen >= 10, "the workspace was not found");
 }
 
 #[test]
-fn the_operator_never_links_a_second_way_to_speak_tls() {
-    let linked = linked("raidc-controller");
-    for name in ["openssl", "openssl-sys", "native-tls", "aws-lc-rs"] {
-        assert!(!linked.contains(name), "the static image cannot have {name}");
+fn the_command_line_never_imports_more_than_it_may() {
+    let linked = linked("raidc");
+    let ours: Vec<_> = linked.iter().filter(|name| name.starts_with("raidc")).collect();
+    assert_eq!(ours, ["raidc", "raidc-controller", "raidc-crds", "raidc-planner"]);
+}
+
+#[test]
+fn neither_program_ever_links_a_second_way_to_speak_tls() {
+    for program in ["raidc-controller", "raidc"] {
+        let linked = linked(program);
+        for name in ["openssl", "openssl-sys", "native-tls", "aws-lc-rs"] {
+            assert!(
+                !linked.contains(name),
+                "{program}: a static program cannot have {name}"
+            );
+        }
     }
 }
 

@@ -292,7 +292,8 @@ fn draw(host: &mut Host, name: &str, rack: Option<&Rack>) {
 }
 
 /// What pods that are not ours ask of each node: thousandths of a core and MiB.
-fn taken(seen: &Seen, fleet: &Fleet) -> BTreeMap<String, (i64, i64)> {
+#[must_use]
+pub fn taken(seen: &Seen, fleet: &Fleet) -> BTreeMap<String, (i64, i64)> {
     let mut taken: BTreeMap<String, (i64, i64)> = BTreeMap::new();
     for pod in &seen.pods {
         let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());

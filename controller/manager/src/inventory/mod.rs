@@ -2,7 +2,7 @@
 
 pub mod adopt;
 pub mod amounts;
-mod hosts;
+pub mod hosts;
 pub mod overlay;
 pub mod probe;
 mod racks;

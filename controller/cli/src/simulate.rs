@@ -1,0 +1,157 @@
+//! What a loss would take. No I/O.
+
+use raidc_planner::{LossOutcome, Scenario, ServerId, Spot, simulate_loss};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::table::{row, table};
+use crate::world::World;
+
+/// What a loss would take.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Simulated {
+    /// The planner's answer.
+    #[serde(flatten)]
+    pub outcome: LossOutcome,
+    /// What each rack would have left, where it would be overloaded: nothing here means that none is.
+    pub overloaded: Vec<String>,
+    /// What could not be read.
+    pub remarks: Vec<String>,
+}
+
+/// Simulates the loss that the words name. One at a time: a plan promises a place after any single loss, not after two.
+pub fn simulate(world: &World, losses: &[String]) -> Result<Simulated, Error> {
+    let [loss] = losses else {
+        return Err(Error::Usage(format!(
+            "{} losses were named: the plan keeps a place for any one loss at a time and says nothing of several at once; simulate each by \
+             itself, or declare what falls together as a shared risk and lose that",
+            losses.len()
+        )));
+    };
+    let scenario: Scenario = loss
+        .parse()
+        .map_err(|error: raidc_planner::ScenarioParseError| Error::Usage(error.to_string()))?;
+    let known = || world.plan.scenarios.iter().map(|summary| &summary.scenario);
+    if !known().any(|known| *known == scenario) {
+        let kind = |scenario: &Scenario| scenario.to_string().split('/').next().map(str::to_owned);
+        let alike: Vec<String> = known()
+            .filter(|known| kind(known) == kind(&scenario))
+            .map(ToString::to_string)
+            .collect();
+        return Err(Error::NotFound(format!(
+            "there is no {scenario} in this fleet to lose; {}",
+            if alike.is_empty() {
+                "there is nothing of that kind (a feed that names a panel is lost with its panel: panel/SITE/PANEL)".to_owned()
+            } else {
+                format!("there are {}", alike.join(", "))
+            }
+        )));
+    }
+    let outcome = simulate_loss(&world.fleet, &world.plan, &scenario);
+    let overloaded = outcome
+        .racks
+        .iter()
+        .filter(|(_, rack)| rack.after_watts > rack.capacity_watts)
+        .map(|(name, _)| name.to_string())
+        .collect();
+    Ok(Simulated {
+        outcome,
+        overloaded,
+        remarks: world.broken.clone(),
+    })
+}
+
+fn place(spot: &Spot) -> String {
+    let host = spot.host.as_str();
+    format!(
+        "{}/{}/{}",
+        spot.site,
+        spot.rack,
+        if host.is_empty() { "?" } else { host }
+    )
+}
+
+/// The outcome for people.
+#[must_use]
+pub fn text(simulated: &Simulated) -> String {
+    let outcome = &simulated.outcome;
+    let mut text = format!(
+        "Loss of {}: {} host(s) are lost.\n",
+        outcome.scenario, outcome.hosts_lost
+    );
+    let mut say = |line: &str| {
+        text += line;
+        text.push('\n');
+    };
+    let running = outcome.starts.iter().filter(|start| start.running).count();
+    let off = outcome.starts.len() - running;
+    say(&format!(
+        "{running} server(s) start elsewhere, {off} more are off and keep a place, {} have a single copy and are down until it returns, {} have \
+         nowhere to start.",
+        outcome.single_copy.len(),
+        outcome.stranded.len()
+    ));
+    if !outcome.starts.is_empty() {
+        say("\nWho starts where, in order");
+        let mut rows = vec![row(["TIER", "SERVER", "RAN AT", "STARTS AT", ""])];
+        for start in &outcome.starts {
+            rows.push(row([
+                &start.tier.to_string(),
+                &start.server.to_string(),
+                &place(&start.from),
+                &place(&start.to),
+                if start.running {
+                    ""
+                } else {
+                    "off: only its place is kept"
+                },
+            ]));
+        }
+        say(table("  ", &[0], &rows).trim_end_matches('\n'));
+    }
+    let mut list = |title: &str, servers: &[ServerId]| {
+        if !servers.is_empty() {
+            say(&format!("\n{title}"));
+            for server in servers {
+                say(&format!("  {server}"));
+            }
+        }
+    };
+    list(
+        "Nowhere to start, although their policy protects them",
+        &outcome.stranded,
+    );
+    list(
+        "Down until it returns, because their policy keeps a single copy",
+        &outcome.single_copy,
+    );
+    if !outcome.wake.is_empty() {
+        say("\nHosts to switch on first");
+        for host in &outcome.wake {
+            say(&format!("  {host}"));
+        }
+    }
+    if !outcome.racks.is_empty() {
+        say("\nPower of the other racks, in watts");
+        let mut rows = vec![row(["RACK", "CAPACITY", "BEFORE", "AFTER", "LEFT"])];
+        for (name, rack) in &outcome.racks {
+            let left = rack.capacity_watts.saturating_sub(rack.after_watts);
+            let figures = [rack.capacity_watts, rack.before_watts, rack.after_watts, left];
+            let mut cells = vec![name.to_string()];
+            cells.extend(figures.iter().map(ToString::to_string));
+            rows.push(cells);
+        }
+        say(table("  ", &[1, 2, 3, 4], &rows).trim_end_matches('\n'));
+    }
+    if !simulated.overloaded.is_empty() {
+        say(&format!(
+            "\nMore than they can carry: {}. Free power there, or start fewer servers.",
+            simulated.overloaded.join(", ")
+        ));
+    }
+    for remark in &simulated.remarks {
+        say(&format!("Note: {remark}."));
+    }
+    text
+}
