@@ -31,16 +31,19 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Starts one replica. `identity` tells replicas apart in the lease, which another may take over after `lease_seconds`.
+    /// Starts one replica. `identity` tells replicas apart in the lease, which another may take over after `lease_seconds`; `more` are
+    /// further flags.
     pub fn start(
         cluster: &Cluster,
         kubeconfig: &Path,
         identity: &str,
         lease_seconds: u32,
+        more: &[&str],
     ) -> Result<Self, Error> {
         let listen = format!("127.0.0.1:{}", free_port()?);
         let log = cluster.dir().join(format!("controller-{identity}.log"));
         let child = command(kubeconfig, identity, &listen, &log, lease_seconds)?
+            .args(more)
             .spawn()
             .map_err(Error::file(&log))?;
         Ok(Self { child, log, listen })

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod context;
 pub mod covers;
+pub mod edges;
 pub mod error;
 pub mod events;
 pub mod health;

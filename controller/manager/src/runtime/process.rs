@@ -82,6 +82,9 @@ pub async fn run(config: Config) -> Result<(), Ended> {
         });
     }
     stores.start(&client, &metrics);
+    if !config.tenant_pull_secrets.is_empty() {
+        stores.start_service_accounts(&client, &metrics);
+    }
     tokio::spawn(probe::run(client.clone(), stores.clone(), Arc::clone(&metrics)));
 
     let claim = Claim::default();
