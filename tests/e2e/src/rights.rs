@@ -91,7 +91,7 @@ mod tests {
         let mut all = granted();
         all.retain(|(group, _, verb)| group != "raidc.dev" || verb != SPARE_VERB);
         assert_eq!(differences(&all), Vec::<String>::new());
-        let one = ("".to_owned(), "namespaces".to_owned(), "delete".to_owned());
+        let one = (String::new(), "namespaces".to_owned(), "delete".to_owned());
         assert!(all.remove(&one));
         assert_eq!(
             differences(&all),

@@ -24,8 +24,8 @@ struct Seen {
     missing: Vec<&'static str>,
     /// The class of the site's disks.
     class: Option<Arc<StorageClass>>,
-    /// The class of volumes that live as long as a transfer; the outer `None` when the Site names none.
-    transfer_class: Option<Option<Arc<StorageClass>>>,
+    /// The class of volumes that live as long as a transfer, if the Site names one and it exists.
+    transfer_class: Option<Arc<StorageClass>>,
 }
 
 /// Says how a site is doing.
@@ -58,7 +58,7 @@ fn gather(ctx: &Ctx, site: &Site) -> Seen {
             .storage
             .transfer_class
             .as_deref()
-            .map(|class| ctx.stores.storage_classes.get_cluster(class)),
+            .and_then(|class| ctx.stores.storage_classes.get_cluster(class)),
     }
 }
 
@@ -212,7 +212,8 @@ fn left_behind(site: &Site, seen: &Seen) -> (Status, &'static str, String) {
     let storage = &site.spec.storage;
     let retains = |class: &StorageClass| class.reclaim_policy.as_deref() == Some("Retain");
     let what_to_do = "set spec.storage.transferClass to a StorageClass of this site whose reclaimPolicy is Delete, and delete the released volumes that are there already";
-    match (&seen.transfer_class, &seen.class) {
+    let named = storage.transfer_class.as_ref();
+    match (named.map(|_| &seen.transfer_class), &seen.class) {
         (Some(None), _) => (
             Status::False,
             "UnknownTransferClass",
@@ -307,11 +308,17 @@ mod tests {
         Arc::new(serde_json::from_value(body).expect("a class"))
     }
 
+    /// Judges a site whose class is `class`; `named`: it names a transfer class, which is `transfer`.
     fn judge(
         class: Option<Arc<StorageClass>>,
-        transfer: Option<Option<Arc<StorageClass>>>,
+        named: bool,
+        transfer: Option<Arc<StorageClass>>,
     ) -> (Status, &'static str) {
-        let body = json!({"metadata": {"name": "talsi"}, "spec": {"storage": {"class": "fast", "transferClass": "scratch"}}});
+        let mut storage = json!({"class": "fast"});
+        if named {
+            storage["transferClass"] = json!("scratch");
+        }
+        let body = json!({"metadata": {"name": "talsi"}, "spec": {"storage": storage}});
         let site: Site = serde_json::from_value(body).expect("a site");
         let seen = Seen {
             decision: Arc::default(),
@@ -320,37 +327,27 @@ mod tests {
             transfer_class: transfer,
         };
         let (status, reason, message) = left_behind(&site, &seen);
-        assert!(
-            status != Status::False || message.contains("spec.storage.transferClass"),
-            "{message}"
-        );
+        let told = status != Status::False || message.contains("spec.storage.transferClass");
+        assert!(told, "{message}");
         (status, reason)
     }
 
     #[test]
     fn volumes_never_pile_up_unsaid() {
-        let keeps = Some(class("fast", Some("Retain")));
-        assert_eq!(judge(keeps.clone(), None), (Status::False, "NoTransferClass"));
-        let scratch = |policy| Some(Some(class("scratch", policy)));
-        assert_eq!(
-            judge(keeps.clone(), scratch(Some("Retain"))),
-            (Status::False, "TransferClassRetains")
-        );
-        assert_eq!(
-            judge(keeps.clone(), Some(None)),
-            (Status::False, "UnknownTransferClass")
-        );
-        assert_eq!(judge(None, None), (Status::Unknown, "UnknownStorageClass"));
+        let keeps = || Some(class("fast", Some("Retain")));
+        let scratch = |policy| Some(class("scratch", policy));
+        assert_eq!(judge(keeps(), false, None), (Status::False, "NoTransferClass"));
+        let both = judge(keeps(), true, scratch(Some("Retain")));
+        assert_eq!(both, (Status::False, "TransferClassRetains"));
+        let absent = judge(keeps(), true, None);
+        assert_eq!(absent, (Status::False, "UnknownTransferClass"));
+        assert_eq!(judge(None, false, None), (Status::Unknown, "UnknownStorageClass"));
         // Kubernetes' own default is Delete.
         for policy in [Some("Delete"), None] {
-            assert_eq!(
-                judge(keeps.clone(), scratch(policy)),
-                (Status::True, "TransferClassDeletes")
-            );
-            assert_eq!(
-                judge(Some(class("fast", policy)), None),
-                (Status::True, "ClassDeletes")
-            );
+            let passing = judge(keeps(), true, scratch(policy));
+            assert_eq!(passing, (Status::True, "TransferClassDeletes"));
+            let deletes = judge(Some(class("fast", policy)), false, None);
+            assert_eq!(deletes, (Status::True, "ClassDeletes"));
         }
     }
 }

@@ -183,7 +183,14 @@ pub async fn write<K: Object>(
     };
     tracing::debug!(kind = %K::kind(&()), name = %object.name_any(), manager = part.manager, "status changes");
     let told = send["conditions"].clone();
+    let (uid, version) = (object.uid().unwrap_or_default(), object.resource_version());
+    let version = version.unwrap_or_default();
+    if ctx.sent.was(&uid, part.manager, &version, &send) {
+        return Ok(false);
+    }
+    let sent = send.clone();
     ctx.writer.apply_status(part.manager, object, send, None).await?;
+    ctx.sent.note(&uid, part.manager, &version, &sent);
     ctx.recorder
         .tell(object, &have["status"]["conditions"], &told)
         .await;

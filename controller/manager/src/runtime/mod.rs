@@ -14,6 +14,7 @@ pub mod lease_api;
 pub mod metrics;
 pub mod process;
 pub mod rights;
+pub mod sent;
 pub mod telemetry;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -91,7 +91,12 @@ async fn an_edge_is_told_once_and_never_again_while_it_lasts() {
         (&event["action"], &event["note"]),
         (&json!("Ready"), &json!("create it"))
     );
-    // Nobody answers at the other end: a call would fail.
+    // The watch has not shown it yet: nobody answers at the other end, and a call would fail.
+    assert!(
+        !status::write(&ctx, &status::SITE, &object, &stalled)
+            .await
+            .unwrap()
+    );
     let seen = site(&serde_json::to_value(&stalled).unwrap());
     assert!(!status::write(&ctx, &status::SITE, &seen, &stalled).await.unwrap());
 }
