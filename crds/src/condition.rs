@@ -18,6 +18,8 @@ pub const PROVISIONED: &str = "Provisioned";
 pub const PROTECTED: &str = "Protected";
 /// Every server of this site has a place if the site is lost.
 pub const SURVIVES_SITE_LOSS: &str = "SurvivesSiteLoss";
+/// Copies that are sent from this site leave no volume behind.
+pub const TRANSFERS_LEAVE_NOTHING: &str = "TransfersLeaveNothing";
 /// The rack stays within its breakers if a feed is lost.
 pub const SURVIVES_FEED_LOSS: &str = "SurvivesFeedLoss";
 /// Measured watts are read for this rack.

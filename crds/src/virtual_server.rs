@@ -346,6 +346,25 @@ pub struct CopyStatus {
     /// recoveryPoint is the newest moment up to which this copy holds every disk's data. Absent: unknown. A synchronous copy holds everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery_point: Option<Time>,
+    /// disks of which something is proven; recoveryPoint is the oldest of theirs, once all are here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 17))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub disks: Vec<DiskCopyStatus>,
+}
+
+/// What is proven of one disk's copy.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct DiskCopyStatus {
+    /// name of the disk within the server.
+    #[schemars(length(min = 1, max = 20))]
+    pub name: String,
+    /// destination is the UID of the ReplicationDestination that this was seen of; it says nothing of another.
+    #[schemars(length(min = 1, max = 63))]
+    pub destination: String,
+    /// recoveryPoint is the newest moment up to which this copy holds the disk's data.
+    pub recovery_point: Time,
 }
 
 /// What is known of a copy.

@@ -49,9 +49,13 @@ fn table(scope: Scope) -> BTreeSet<Right> {
 #[test]
 fn the_operator_is_never_given_more_or_less_than_its_own_table_says() {
     for (file, objects) in support::all_rendered() {
+        let mut needed = table(Scope::Cluster);
+        if gives_pull_secrets(&objects) {
+            needed.extend(table(Scope::PullSecrets));
+        }
         assert_eq!(
             rights(role(&objects, "raidc-controller")),
-            table(Scope::Cluster),
+            needed,
             "{file}: chart (left), table (right)"
         );
         let lease = support::one(&objects, "Role", "raidc-controller-lease");
@@ -68,6 +72,35 @@ fn the_operator_is_never_given_more_or_less_than_its_own_table_says() {
             "create".to_owned(),
         );
         assert_eq!(rights(clone), BTreeSet::from([source]), "{file}");
+    }
+}
+
+/// Whether the operator is told of pull secrets for tenants.
+fn gives_pull_secrets(objects: &[Value]) -> bool {
+    let deployment = support::one(objects, "Deployment", "raidc-controller");
+    let env = &deployment["spec"]["template"]["spec"]["containers"][0]["env"];
+    let names = env.as_array().expect("an environment").iter();
+    names
+        .into_iter()
+        .any(|e| e["name"] == "RAIDC_TENANT_PULL_SECRETS")
+}
+
+#[test]
+fn service_accounts_are_never_touched_unless_tenants_get_pull_secrets() {
+    let with: Vec<bool> = support::all_rendered()
+        .iter()
+        .map(|(_, objects)| gives_pull_secrets(objects))
+        .collect();
+    assert!(
+        with.contains(&true) && with.contains(&false),
+        "both are rendered: {with:?}"
+    );
+    let of = |objects: &[Value]| rights(role(objects, "raidc-controller"));
+    for (file, objects) in support::all_rendered() {
+        let touches = of(&objects)
+            .iter()
+            .any(|(_, resource, _)| resource == "serviceaccounts");
+        assert_eq!(touches, gives_pull_secrets(&objects), "{file}");
     }
 }
 

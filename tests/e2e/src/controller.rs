@@ -10,6 +10,15 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Namespace in which the charts are installed.
 pub const NAMESPACE: &str = "raidc-system";
@@ -21,9 +30,17 @@ pub const USER: &str = "system:serviceaccount:raidc-system:raidc-controller";
 /// Nobody restarts the demo's controller, so its lease outlives any pause of a busy machine.
 const DETACHED_LEASE_SECONDS: u32 = 60;
 
-/// A running controller; dropping it kills it without warning, as a crash would.
+/// Between two looks whether a replica has ended.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// A replica of the controller. When it ends by itself (which it does when its claim has passed, as on a machine that is too busy to
+/// answer in time) it is started again, as a Deployment's pod is. Dropping it kills it without warning, as a crash would.
 pub struct Controller {
-    child: Child,
+    child: Arc<Mutex<Child>>,
+    /// Dropped to end the keeper.
+    stop: Option<Sender<()>>,
+    restarts: Arc<AtomicUsize>,
+    keeper: Option<JoinHandle<()>>,
     /// Where it logs.
     pub log: PathBuf,
     /// Address of its health and metrics page.
@@ -31,19 +48,54 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Starts one replica. `identity` tells replicas apart in the lease, which another may take over after `lease_seconds`.
+    /// Starts one replica. `identity` tells replicas apart in the lease, which another may take over after `lease_seconds`; `more` are
+    /// further flags.
     pub fn start(
         cluster: &Cluster,
         kubeconfig: &Path,
         identity: &str,
         lease_seconds: u32,
+        more: &[&str],
     ) -> Result<Self, Error> {
         let listen = format!("127.0.0.1:{}", free_port()?);
         let log = cluster.dir().join(format!("controller-{identity}.log"));
-        let child = command(kubeconfig, identity, &listen, &log, lease_seconds)?
-            .spawn()
-            .map_err(Error::file(&log))?;
-        Ok(Self { child, log, listen })
+        let spawn = {
+            let (kubeconfig, identity) = (kubeconfig.to_path_buf(), identity.to_owned());
+            let (listen, log) = (listen.clone(), log.clone());
+            let more: Vec<String> = more.iter().map(|flag| (*flag).to_owned()).collect();
+            move || {
+                command(&kubeconfig, &identity, &listen, &log, lease_seconds)?
+                    .args(&more)
+                    .spawn()
+                    .map_err(Error::file(&log))
+            }
+        };
+        let child = Arc::new(Mutex::new(spawn()?));
+        let restarts = Arc::new(AtomicUsize::new(0));
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let keeper = {
+            let (child, restarts) = (Arc::clone(&child), Arc::clone(&restarts));
+            std::thread::spawn(move || {
+                // A timeout is the next look; anything else is the end.
+                while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                    let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
+                    if matches!(child.try_wait(), Ok(Some(_)))
+                        && let Ok(next) = spawn()
+                    {
+                        *child = next;
+                        restarts.fetch_add(1, Ordering::AcqRel);
+                    }
+                }
+            })
+        };
+        Ok(Self {
+            child,
+            stop: Some(stop),
+            restarts,
+            keeper: Some(keeper),
+            log,
+            listen,
+        })
     }
 
     /// Starts one that outlives this process, and returns its process id.
@@ -66,21 +118,29 @@ impl Controller {
         self.end();
     }
 
-    /// Whether it has ended by itself.
-    pub fn ended(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(Some(_)))
+    /// How often it has ended by itself and was started again.
+    #[must_use]
+    pub fn restarts(&self) -> usize {
+        self.restarts.load(Ordering::Acquire)
     }
 
     /// Process id, to stop and continue it.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).id()
     }
 
     fn end(&mut self) {
+        // First the keeper, so that what is killed is not started again.
+        drop(self.stop.take());
+        if let Some(keeper) = self.keeper.take() {
+            // A keeper that panicked keeps nothing.
+            let _ended = keeper.join();
+        }
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         // It may have ended already: then there is nothing to kill.
-        let _gone = self.child.kill();
-        let _reaped = self.child.wait();
+        let _gone = child.kill();
+        let _reaped = child.wait();
     }
 }
 

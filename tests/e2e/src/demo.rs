@@ -70,7 +70,7 @@ pub async fn up(mut phases: Phases) -> Result<(), Error> {
     phases.end("control plane up");
 
     println!("-- our charts, by Helm");
-    install::charts(&cluster).await?;
+    install::charts(&cluster, &[]).await?;
     phases.end("charts installed");
 
     println!("-- the controller, under the chart's service account");

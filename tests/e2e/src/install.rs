@@ -17,10 +17,11 @@ pub fn repository() -> PathBuf {
 }
 
 /// Installs or upgrades both charts. The Deployment has no replica: the controller runs as a process, so that the test
-/// can kill it, under the chart's service account, so that the chart's rights are what it has.
-pub async fn charts(cluster: &Cluster) -> Result<(), Error> {
+/// can kill it, under the chart's service account, so that the chart's rights are what it has. `more` goes to the operator's chart.
+pub async fn charts(cluster: &Cluster, more: &[&str]) -> Result<(), Error> {
     let charts = repository().join("charts");
-    for (release, more) in [("raidc-crds", &[][..]), ("raidc", &["--set", "replicas=0"][..])] {
+    let operator = [&["--set", "replicas=0"], more].concat();
+    for (release, more) in [("raidc-crds", &[][..]), ("raidc", &operator[..])] {
         let chart = charts.join(release);
         let chart = chart.to_string_lossy();
         let mut args = vec![

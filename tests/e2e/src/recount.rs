@@ -72,34 +72,46 @@ where
     Ok(items)
 }
 
-/// Shared risks of a site. Risks of single racks are the independent checker's to find, see `certificate`.
+/// What may go down together with a place: the shared risks of its site and, where the rack is known, of the rack.
 #[must_use]
-pub fn risks(view: &View, site: &str) -> Vec<String> {
-    view.sites
+pub fn risks(view: &View, site: &str, rack: Option<&str>) -> Vec<String> {
+    let of_site = view
+        .sites
         .iter()
         .filter(|s| s.name_any() == site)
-        .flat_map(|s| s.spec.shared_risks.clone())
-        .collect()
+        .flat_map(|s| s.spec.shared_risks.clone());
+    let of_rack = view
+        .racks
+        .iter()
+        .filter(|r| rack.is_some_and(|name| r.name_any() == name))
+        .flat_map(|r| r.spec.shared_risks.clone());
+    of_site.chain(of_rack).collect()
 }
 
-/// Copies that share a site or a site's risk with their original, as `server: why`.
+/// Copies and reserves that share a site or a risk, of a site or of a rack, with their original, as `server: why`. Data lies at a
+/// site; a server runs, and would start again, in a rack.
 #[must_use]
 pub fn shared(view: &View) -> Vec<String> {
     let mut wrong = Vec::new();
     for server in &view.servers {
         let Some(status) = &server.status else { continue };
         let Some(site) = &status.site else { continue };
+        let name = format!("{}/{}", server.namespace().unwrap_or_default(), server.name_any());
         let ignores = view.policies.iter().any(|p| {
             Some(p.name_any()) == status.policy
                 && p.spec.shared_risks == raidc_crds::replication_policy::SharedRiskRule::Ignore
         });
-        for copy in &status.copy_sites {
-            if copy == site {
-                wrong.push(format!("{}: a copy at its own site {site}", server.name_any()));
+        let mine = risks(view, site, status.rack.as_deref());
+        let copies = status.copy_sites.iter().map(|copy| (copy, None));
+        let reserve = status.reserved.iter().map(|r| (&r.site, Some(r.rack.as_str())));
+        for (other, rack) in copies.chain(reserve) {
+            if other == site {
+                wrong.push(format!("{name}: a copy or its reserve at its own site {site}"));
             }
-            let (mine, theirs) = (risks(view, site), risks(view, copy));
+            let theirs = risks(view, other, rack);
             if let Some(risk) = mine.iter().find(|r| theirs.contains(r) && !ignores) {
-                wrong.push(format!("{}: {site} and {copy} share {risk}", server.name_any()));
+                let at = rack.unwrap_or(other);
+                wrong.push(format!("{name}: {site} and {at} share {risk}"));
             }
         }
     }
@@ -245,4 +257,61 @@ pub fn compare(view: &View) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used, reason = "a test may fail loudly")]
+
+    use super::*;
+    use serde_json::Value;
+    use serde_json::json;
+
+    fn typed<K: DeserializeOwned>(body: Value) -> K {
+        serde_json::from_value(body).expect("an object")
+    }
+
+    /// A server in rack `a-1` at `a` with a copy at `b` and its reserve in `b-1`; the racks' and site b's risks as given.
+    fn view(of_a: &[&str], of_b: &[&str], of_site: &[&str]) -> View {
+        let site = |name: &str, risks: &[&str]| {
+            typed(
+                json!({"metadata": {"name": name}, "spec": {"storage": {"class": "x"}, "sharedRisks": risks}}),
+            )
+        };
+        let rack = |name: &str, site: &str, risks: &[&str]| {
+            typed(
+                json!({"metadata": {"name": name}, "spec": {"site": site, "units": 42, "sharedRisks": risks,
+            "feeds": [{"name": "a", "volts": 230, "amps": 16}]}}),
+            )
+        };
+        View {
+            sites: vec![site("a", &[]), site("b", of_site)],
+            racks: vec![rack("a-1", "a", of_a), rack("b-1", "b", of_b)],
+            policies: vec![],
+            tenants: vec![],
+            servers: vec![typed(
+                json!({"metadata": {"name": "web", "namespace": "n"}, "spec": {"size": "s", "image": "i"},
+                "status": {"observedGeneration": 1, "site": "a", "rack": "a-1", "copySites": ["b"],
+                    "reserved": {"site": "b", "rack": "b-1", "host": "h"}}}),
+            )],
+            colocations: vec![],
+            nodes: vec![],
+            volumes: vec![],
+        }
+    }
+
+    #[test]
+    fn a_risk_that_two_racks_share_is_never_overlooked() {
+        assert_eq!(shared(&view(&["ring"], &["other"], &[])), Vec::<String>::new());
+        assert_eq!(
+            shared(&view(&["ring"], &["ring"], &[])),
+            ["n/web: a and b-1 share ring"]
+        );
+        // A rack and a whole site.
+        assert_eq!(
+            shared(&view(&["ring"], &[], &["ring"])).len(),
+            2,
+            "the copy and the reserve"
+        );
+    }
 }

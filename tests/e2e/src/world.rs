@@ -12,6 +12,9 @@ use raidc_lab::LabOptions;
 use raidc_lab::Profile;
 use std::path::PathBuf;
 
+/// Name of the pull secret that tenants of the tests are told of.
+pub const PULL_SECRET: &str = "mirror";
+
 /// Everything a test needs. Fields drop in order: the controllers before the lab.
 pub struct World {
     /// The controllers that run.
@@ -35,7 +38,8 @@ impl World {
     pub async fn with(name: &str, profile: Profile, fleet: FleetSpec) -> Result<Self, Error> {
         let lab = Lab::up(LabOptions::new(name).profile(profile).fleet(fleet)).await?;
         let cluster = Cluster::connect(lab.kubeconfig(), lab.dir().to_path_buf()).await?;
-        install::charts(&cluster).await?;
+        let pull_secret = format!("tenants.pullSecrets={{{PULL_SECRET}}}");
+        install::charts(&cluster, &["--set", &pull_secret]).await?;
         let controller_kubeconfig = cluster
             .service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT)
             .await?;
@@ -55,6 +59,7 @@ impl World {
             &self.controller_kubeconfig,
             identity,
             self.lease_seconds,
+            &["--tenant-pull-secret", PULL_SECRET],
         )?);
         Ok(())
     }

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "bad_input/infrastructure.rs"]
+mod infrastructure;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Api;
 use kube::Client;
@@ -10,12 +13,16 @@ use kube::ResourceExt;
 use raidc_crds::Rack;
 use raidc_crds::Site;
 use raidc_crds::VirtualServer;
+use raidc_crds::condition::PLACED;
 use raidc_crds::condition::READY;
 use raidc_crds::condition::STALLED;
 use raidc_e2e::Cluster;
 use raidc_e2e::World;
+use raidc_e2e::controller::USER;
 use raidc_e2e::install;
 use raidc_e2e::servers;
+use raidc_lab::AuditEntry;
+use raidc_lab::AuditFilter;
 use raidc_lab::Profile;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -120,6 +127,34 @@ fn unknown_policy_never_places_a_server() {
         )
         .await;
         becomes_ready(cluster, "bad-policy").await;
+    });
+}
+
+#[test]
+fn namespace_without_a_tenant_never_gets_two_reasons() {
+    run(|cluster| async {
+        let yaml = "{apiVersion: raidc.dev/v1alpha1, kind: VirtualServer, metadata: {name: stray, namespace: default}, spec: {size: s-2, image: debian-13, policy: bronze}}";
+        apply(cluster, yaml).await;
+        let says = servers::eventually("Ready and Placed say the same", SOON, || async {
+            let stray = Api::<VirtualServer>::namespaced(cluster.client(), "default")
+                .get("stray")
+                .await;
+            let status = stray.map_err(|e| e.to_string())?.status.unwrap_or_default();
+            let words = [READY, PLACED]
+                .map(|kind| find(&status.conditions, kind).map(|c| (c.reason.clone(), c.message.clone())));
+            match words {
+                [Some(ready), Some(placed)] if ready == placed => Ok(ready),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await
+        .unwrap();
+        assert_eq!(says.0, "NoTenant");
+        tells(&says.1, &["Tenant", "platform team"]);
+        cluster
+            .kubectl(&["delete", "virtualserver", "-n", "default", "stray"])
+            .await
+            .unwrap();
     });
 }
 
@@ -259,209 +294,5 @@ fn spread_that_cannot_be_met_never_puts_two_copies_together() {
         )
         .await;
         becomes_ready(cluster, "lonely").await;
-    });
-}
-
-#[test]
-fn rack_of_an_unknown_site_never_takes_a_server() {
-    run(|cluster| async {
-        let rack = |site: &str| {
-            format!(
-                "{{apiVersion: raidc.dev/v1alpha1, kind: Rack, metadata: {{name: rack-{site}}}, spec: {{site: {site}, feeds: [{{name: a, volts: 230, amps: 16}}]}}}}"
-            )
-        };
-        apply(cluster, &rack("atlantis")).await;
-        let racks: Api<Rack> = Api::all(cluster.client());
-        let message = servers::eventually("the rack says that its site is unknown", SOON, || async {
-            let rack = racks.get("rack-atlantis").await.map_err(|e| e.to_string())?;
-            let status = rack.status.ok_or("no status")?;
-            match find(&status.conditions, READY) {
-                Some(c) if c.reason == "UnknownSite" => Ok(c.message.clone()),
-                other => Err(format!("{other:?}")),
-            }
-        })
-        .await
-        .unwrap();
-        tells(&message, &["atlantis"]);
-        // Mended by the Site that it names.
-        let site = "{apiVersion: raidc.dev/v1alpha1, kind: Site, metadata: {name: atlantis}, spec: {storage: {class: none}}}";
-        apply(cluster, site).await;
-        servers::eventually("the rack recovers", SOON, || async {
-            let rack = racks.get("rack-atlantis").await.map_err(|e| e.to_string())?;
-            let conditions = rack.status.map(|s| s.conditions).unwrap_or_default();
-            if raidc_crds::condition::is_true(&conditions, READY) {
-                Ok(())
-            } else {
-                Err(format!("{conditions:?}"))
-            }
-        })
-        .await
-        .unwrap();
-        cluster
-            .kubectl(&["delete", "rack/rack-atlantis", "site/atlantis"])
-            .await
-            .unwrap();
-    });
-}
-
-#[test]
-fn node_claimed_by_two_racks_is_never_used_and_both_say_so() {
-    run(|cluster| async {
-        let claim = |name: &str, nodes: &str| {
-            format!(
-                "{{apiVersion: raidc.dev/v1alpha1, kind: Rack, metadata: {{name: {name}}}, spec: {{site: liepaja, feeds: [{{name: a, volts: 230, amps: 16}}], hosts: [{nodes}]}}}}"
-            )
-        };
-        let node = "{node: liepaja-r1-h4, units: 1}";
-        apply(cluster, &claim("claims-one", node)).await;
-        apply(cluster, &claim("claims-two", node)).await;
-        let sites: Api<Site> = Api::all(cluster.client());
-        let racks: Api<Rack> = Api::all(cluster.client());
-        servers::eventually("the site names the node", SOON, || async {
-            let site = sites.get("liepaja").await.map_err(|e| e.to_string())?;
-            let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
-            if named
-                .iter()
-                .any(|n| n.name == "liepaja-r1-h4" && n.reason == "ClaimedByTwoRacks")
-            {
-                Ok(())
-            } else {
-                Err(format!("{named:?}"))
-            }
-        })
-        .await
-        .unwrap();
-        for name in ["claims-one", "claims-two"] {
-            servers::eventually("the rack says that it is not alone", SOON, || async {
-                let rack = racks.get(name).await.map_err(|e| e.to_string())?;
-                let conditions = rack.status.map(|s| s.conditions).unwrap_or_default();
-                match find(&conditions, READY) {
-                    Some(c) if c.status == "False" && c.message.contains("liepaja-r1-h4") => Ok(()),
-                    other => Err(format!("{other:?}")),
-                }
-            })
-            .await
-            .unwrap();
-        }
-        cluster
-            .kubectl(&["delete", "rack", "claims-one", "claims-two"])
-            .await
-            .unwrap();
-        servers::eventually("the node is used again", SOON, || async {
-            let site = sites.get("liepaja").await.map_err(|e| e.to_string())?;
-            let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
-            if named.iter().any(|n| n.name == "liepaja-r1-h4") {
-                Err(format!("{named:?}"))
-            } else {
-                Ok(())
-            }
-        })
-        .await
-        .unwrap();
-    });
-}
-
-#[test]
-fn node_without_a_rack_label_is_never_used_and_its_site_says_so() {
-    run(|cluster| async {
-        cluster
-            .kubectl(&[
-                "label",
-                "node",
-                "talsi-r2-h4",
-                "raidc.dev/rack-was=talsi-r2",
-                "raidc.dev/rack-",
-            ])
-            .await
-            .unwrap();
-        let sites: Api<Site> = Api::all(cluster.client());
-        let named = servers::eventually("the site names the node", SOON, || async {
-            let site = sites.get("talsi").await.map_err(|e| e.to_string())?;
-            let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
-            named
-                .iter()
-                .find(|n| n.name == "talsi-r2-h4" && n.reason == "NoRackLabel")
-                .cloned()
-                .ok_or_else(|| format!("{named:?}"))
-        })
-        .await
-        .unwrap();
-        tells(&named.message, &["raidc.dev/rack"]);
-        cluster
-            .kubectl(&[
-                "label",
-                "node",
-                "talsi-r2-h4",
-                "raidc.dev/rack=talsi-r2",
-                "raidc.dev/rack-was-",
-            ])
-            .await
-            .unwrap();
-        servers::eventually("the node is used again", SOON, || async {
-            let site = sites.get("talsi").await.map_err(|e| e.to_string())?;
-            let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
-            if named.iter().any(|n| n.name == "talsi-r2-h4") {
-                Err(format!("{named:?}"))
-            } else {
-                Ok(())
-            }
-        })
-        .await
-        .unwrap();
-    });
-}
-
-#[test]
-fn object_older_than_the_schema_never_stops_the_others() {
-    run(|cluster| async {
-        // An older schema knew no image: written while the schema is open, kept when it closes again.
-        let crd = "virtualservers.raidc.dev";
-        let saved = cluster.kubectl(&["get", "crd", crd, "-o", "json"]).await.unwrap();
-        let open = r#"[{"op":"replace","path":"/spec/versions/0/schema/openAPIV3Schema","value":{"type":"object","x-kubernetes-preserve-unknown-fields":true,
-            "properties":{"spec":{"type":"object","x-kubernetes-preserve-unknown-fields":true,"properties":{"size":{"type":"string"},"policy":{"type":"string"}}}}}}]"#;
-        cluster
-            .kubectl(&["patch", "crd", crd, "--type=json", "-p", open])
-            .await
-            .unwrap();
-        apply(cluster, &server("ancient", "size: s-2")).await;
-        let before: serde_json::Value = serde_json::from_str(&saved).unwrap();
-        let schema = &before["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-        let close = serde_json::json!([{"op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": schema}]);
-        cluster
-            .kubectl(&["patch", "crd", crd, "--type=json", "-p", &close.to_string()])
-            .await
-            .unwrap();
-        // The others go on.
-        apply(
-            cluster,
-            &server("modern", "size: s-2, image: debian-13, policy: bronze"),
-        )
-        .await;
-        becomes_ready(cluster, "modern").await;
-        // It is told what is wrong, and recovers when mended.
-        servers::eventually("the old object is told", SOON, || async {
-            let text = cluster
-                .kubectl(&["get", "virtualserver", "-n", "kuldiga", "ancient", "-o", "json"])
-                .await
-                .map_err(|e| e.to_string())?;
-            if text.contains("MalformedObject") {
-                Ok(())
-            } else {
-                Err(text)
-            }
-        })
-        .await
-        .unwrap();
-        apply(
-            cluster,
-            &server("ancient", "size: s-2, image: debian-13, policy: bronze"),
-        )
-        .await;
-        becomes_ready(cluster, "ancient").await;
-        let named = Api::<VirtualServer>::namespaced(cluster.client(), "kuldiga")
-            .get("modern")
-            .await
-            .unwrap();
-        assert_eq!(named.name_any(), "modern");
     });
 }

@@ -18,6 +18,30 @@ pub const VIEWERS: &str = "raidc-viewers";
 /// Names of the network policies of a tenant's namespace.
 pub const NETWORK_POLICIES: [&str; 3] = ["raidc-default-deny", "raidc-allow-dns", "raidc-allow-namespace"];
 
+/// Name of the service account that pods run under which name none, among them KubeVirt's launchers and CDI's importers.
+pub const DEFAULT_ACCOUNT: &str = "default";
+
+/// The `default` service account with pull secrets besides those that it `has`; `None` when it names them all. Kubernetes keeps the
+/// list as one value, so that whoever sets it sets all of it: what others have put there is repeated, and nothing is ever taken off.
+#[must_use]
+pub fn pull_account(namespace: &str, has: &[String], secrets: &[String]) -> Option<Value> {
+    let missing: Vec<&String> = secrets.iter().filter(|s| !has.contains(s)).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let all: Vec<Value> = has
+        .iter()
+        .chain(missing)
+        .map(|name| json!({"name": name}))
+        .collect();
+    Some(json!({
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": DEFAULT_ACCOUNT, "namespace": namespace},
+        "imagePullSecrets": all,
+    }))
+}
+
 fn labels(tenant: &str) -> Value {
     json!({MANAGED_BY_LABEL: MANAGED_BY, TENANT_LABEL: tenant})
 }
@@ -158,6 +182,26 @@ mod tests {
             role_binding("t", "t", ADMINS, "r", &[&People::default()])["subjects"],
             json!([])
         );
+    }
+
+    #[test]
+    fn a_pull_secret_of_somebody_else_is_never_taken_off() {
+        let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        let body = pull_account("t", &names(&["theirs"]), &names(&["mirror"])).expect("one is missing");
+        assert_eq!(
+            body["imagePullSecrets"],
+            json!([{"name": "theirs"}, {"name": "mirror"}])
+        );
+        assert_eq!(
+            body.as_object().map(serde_json::Map::len),
+            Some(4),
+            "nothing else is set"
+        );
+        assert_eq!(
+            pull_account("t", &names(&["mirror", "theirs"]), &names(&["mirror"])),
+            None
+        );
+        assert_eq!(pull_account("t", &names(&["theirs"]), &[]), None);
     }
 
     #[test]

@@ -9,4 +9,5 @@ mod racks;
 pub mod servers;
 pub mod stores;
 pub mod translate;
+mod trim;
 pub mod watched;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{
+    Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount,
+};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use k8s_openapi::api::storage::v1::StorageClass;
@@ -12,6 +14,7 @@ use kube::runtime::watcher;
 use raidc_crds::{Colocation, Drill, Failover, Rack, ReplicationPolicy, Site, Tenant, VirtualServer, names};
 use tokio::sync::watch;
 
+use super::trim::{keep, trim_node, trim_pod};
 use super::watched::Watched;
 use crate::foreign::cdi::{DataSource, DataVolume};
 use crate::foreign::kubevirt::{VirtualMachine, VirtualMachineClusterInstancetype, VirtualMachineInstance};
@@ -188,6 +191,8 @@ pub struct Stores {
     pub role_bindings: Watched<RoleBinding>,
     /// Network walls made for tenants.
     pub network_policies: Watched<NetworkPolicy>,
+    /// The `default` service account of every namespace; watched only when tenants get pull secrets.
+    pub service_accounts: Watched<ServiceAccount>,
     /// StorageClasses.
     pub storage_classes: Watched<StorageClass>,
     /// PersistentVolumes: class, claim and node affinity.
@@ -228,6 +233,7 @@ impl Default for Stores {
             namespaces: Watched::default(),
             role_bindings: Watched::default(),
             network_policies: Watched::default(),
+            service_accounts: Watched::default(),
             storage_classes: Watched::default(),
             persistent_volumes: Watched::default(),
             pvcs: Watched::default(),
@@ -266,6 +272,14 @@ impl Stores {
         spawn.watch(&self.persistent_volumes, all(), keep, None);
         // All of them: VolSync does not put our labels on the claims of copies, and a claim of an earlier server may have lost its.
         spawn.watch(&self.pvcs, all(), keep, None);
+    }
+
+    /// Starts the watch of service accounts, which only a configuration with pull secrets for tenants needs. Nothing that is decided
+    /// waits for it.
+    pub fn start_service_accounts(&self, client: &Client, metrics: &Arc<Metrics>) {
+        let default = watcher::Config::default().fields("metadata.name=default");
+        let spawn = Spawner { client, metrics };
+        spawn.watch(&self.service_accounts, default, keep, None);
     }
 
     /// Starts the watches of a backend that has begun to be served; does nothing for watches that run already.
@@ -364,56 +378,5 @@ impl Spawner<'_> {
                 .clone()
                 .fill(self.client.clone(), config, trim, bump, Arc::clone(self.metrics)),
         );
-    }
-}
-
-fn keep<K>(_: &mut K) {}
-
-/// Images and volumes of a node are most of it, and nobody reads them here.
-fn trim_node(node: &mut Node) {
-    if let Some(status) = &mut node.status {
-        status.images = None;
-        status.volumes_attached = None;
-        status.volumes_in_use = None;
-        status.node_info = None;
-        status.addresses = None;
-    }
-    for condition in node
-        .status
-        .iter_mut()
-        .flat_map(|s| s.conditions.iter_mut().flatten())
-    {
-        condition.last_heartbeat_time = None;
-    }
-}
-
-/// Keeps what counts a pod against its node: labels, node, phase and requests.
-fn trim_pod(pod: &mut Pod) {
-    pod.metadata.annotations = None;
-    if let Some(spec) = &mut pod.spec {
-        let keep = std::mem::take(spec);
-        let only_resources = |mut container: k8s_openapi::api::core::v1::Container| {
-            container = k8s_openapi::api::core::v1::Container {
-                name: container.name,
-                resources: container.resources,
-                restart_policy: container.restart_policy,
-                ..Default::default()
-            };
-            container
-        };
-        spec.node_name = keep.node_name;
-        spec.overhead = keep.overhead;
-        spec.resources = keep.resources;
-        spec.containers = keep.containers.into_iter().map(only_resources).collect();
-        spec.init_containers = keep
-            .init_containers
-            .map(|list| list.into_iter().map(only_resources).collect());
-    }
-    if let Some(status) = &mut pod.status {
-        let phase = status.phase.take();
-        *status = k8s_openapi::api::core::v1::PodStatus {
-            phase,
-            ..Default::default()
-        };
     }
 }

@@ -13,7 +13,7 @@ use raidc_crds::tenant::{Quota, Service};
 use raidc_crds::{Colocation, Rack, ReplicationPolicy, Site, Tenant, VirtualServer};
 use raidc_planner::{
     ColocationId, ColocationSpread, Device, DevicePosition, Fleet, HostName, RackName, ServerId, SiteName,
-    State, TenantName,
+    State, TenantName, Waiting, WaitingOn,
 };
 
 use super::overlay::Overlay;
@@ -255,20 +255,32 @@ pub(crate) fn created_at<K: kube::Resource>(object: &K) -> i64 {
         .map_or(0, |time| time.0.as_second())
 }
 
+/// What is said of everything in a namespace without a Tenant, by whoever says it.
+pub(crate) fn no_tenant(namespace: &str) -> Note {
+    Note::new(
+        "NoTenant",
+        format!(
+            "namespace {namespace} belongs to no Tenant, so nobody can say what may be used here: ask the platform team to create the Tenant, or use the namespace of yours"
+        ),
+    )
+}
+
+/// What a demand waits for, as conditions say it. The planner knows a tenant by name only; where there is none, that is said in the
+/// words of the namespace, so that every condition of an object has the same.
+pub(crate) fn waits(namespace: &str, waiting: &Waiting) -> Note {
+    match waiting.on {
+        WaitingOn::UnknownTenant => no_tenant(namespace),
+        _ => Note::new(waiting.reason(), waiting.to_string()),
+    }
+}
+
 /// The tenant of an object, if it may use `service`.
 pub(crate) fn entitled<'a>(
     seen: &'a Seen,
     namespace: &str,
     service: Service,
 ) -> Result<&'a Arc<Tenant>, Note> {
-    let tenant = tenant_of(&seen.tenants, namespace).ok_or_else(|| {
-        Note::new(
-            "NoTenant",
-            format!(
-                "namespace {namespace} belongs to no Tenant, so nobody can say what may be used here: ask the platform team to create the Tenant, or use the namespace of yours"
-            ),
-        )
-    })?;
+    let tenant = tenant_of(&seen.tenants, namespace).ok_or_else(|| no_tenant(namespace))?;
     if tenant.spec.services.contains(&service) {
         return Ok(tenant);
     }

@@ -15,7 +15,7 @@ use raidc_planner::{
 
 use crate::inventory::adopt;
 use crate::inventory::servers::recorded;
-use crate::inventory::translate::{Note, Notes, Seen};
+use crate::inventory::translate::{Note, Notes, Seen, waits};
 
 /// What one object's status should say about its place, and what to assume once it does.
 pub enum Wanted {
@@ -92,10 +92,7 @@ fn server(
             let note = notes.servers.get(&id).cloned().unwrap_or_else(|| {
                 plan.waiting
                     .get(&DemandId::Server(id.clone()))
-                    .map_or_else(not_planned, |waiting| Note {
-                        reason: waiting.reason(),
-                        message: waiting.to_string(),
-                    })
+                    .map_or_else(not_planned, |waiting| waits(&id.namespace, waiting))
             });
             (current, placed(Status::False, note.reason, note.message))
         }
@@ -230,12 +227,11 @@ fn colocation(
     let id = ColocationId::new(object.namespace().unwrap_or_default(), object.name_any());
     let places = plan.colocations.get(&id).map_or(&[][..], Vec::as_slice);
     let waiting = plan.waiting.get(&DemandId::Colocation(id.clone()));
-    let note = notes.colocations.get(&id).cloned().or_else(|| {
-        waiting.map(|waiting| Note {
-            reason: waiting.reason(),
-            message: waiting.to_string(),
-        })
-    });
+    let note = notes
+        .colocations
+        .get(&id)
+        .cloned()
+        .or_else(|| waiting.map(|waiting| waits(&id.namespace, waiting)));
     let before = object.status.as_ref();
     let mut devices: Vec<DevicePlace> = Vec::new();
     let mut positions = BTreeMap::new();

@@ -39,7 +39,7 @@ pub async fn failover(failover: Arc<Failover>, ctx: Arc<Ctx>) -> Result<Action, 
         observed_generation: generation.unwrap_or(0),
         conditions: outcome.conditions(generation, ctx.clock.now()),
     };
-    status::write(&ctx.writer, &status::ACTION, failover.as_ref(), &wanted).await?;
+    status::write(&ctx, &status::ACTION, failover.as_ref(), &wanted).await?;
     Ok(Action::await_change())
 }
 
@@ -62,7 +62,7 @@ pub async fn drill(drill: Arc<Drill>, ctx: Arc<Ctx>) -> Result<Action, Error> {
         observed_generation: generation.unwrap_or(0),
         conditions: outcome.conditions(generation, ctx.clock.now()),
     };
-    status::write(&ctx.writer, &status::ACTION, drill.as_ref(), &wanted).await?;
+    status::write(&ctx, &status::ACTION, drill.as_ref(), &wanted).await?;
     Ok(Action::await_change())
 }
 

@@ -26,7 +26,7 @@ pub async fn reconcile(colocation: Arc<Colocation>, ctx: Arc<Ctx>) -> Result<Act
         conditions: outcome.conditions(generation, ctx.clock.now()),
         ..ColocationStatus::default()
     };
-    status::write(&ctx.writer, &status::COLOCATION, colocation.as_ref(), &wanted).await?;
+    status::write(&ctx, &status::COLOCATION, colocation.as_ref(), &wanted).await?;
     Ok(Action::await_change())
 }
 

@@ -4,6 +4,7 @@
 //! wanted goes only when every wanted copy of the same disk is proven to be complete: until then it may be the only one.
 
 pub mod evidence;
+pub mod proof;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use raidc_crds::names::DISK_LABEL;
 use raidc_crds::names::SERVER_UID_LABEL;
 use serde_json::Value;
 
-use self::evidence::DiskCopy;
+use self::proof::DiskCopy;
 use super::claims::ClaimSeen;
 use super::typed;
 use crate::Ctx;
@@ -96,10 +97,11 @@ pub enum Step {
 impl Seen {
     /// What is seen of one disk's copy at one site.
     #[must_use]
-    pub fn copy(&self, pair: &Pair<'_>) -> DiskCopy<'_> {
+    pub fn copy<'a>(&'a self, pair: &Pair<'a>) -> DiskCopy<'a> {
         let name = pair.name();
         let ours = |uid: Option<&String>| uid.is_some_and(|uid| uid == pair.owner.uid);
         DiskCopy {
+            disk: pair.disk,
             source: self
                 .sources
                 .get(&name)
@@ -137,7 +139,7 @@ pub fn steps(ask: &Ask<'_>, seen: &Seen, now: Timestamp) -> Vec<Step> {
                 continue;
             }
             let copy = seen.copy(&pair);
-            if evidence::recovery_point(&copy, now).is_none() {
+            if proof::recovery_point(&copy, now).is_none() {
                 unproven.push(disk.name);
             }
             wanted.push(name);
@@ -272,177 +274,5 @@ pub async fn carry_out(ctx: &Ctx, seen: &Seen, steps: Vec<Step>) -> Result<(), E
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::reconcile::claims::tests::bound;
-    use serde_json::json;
-
-    const OWNER: Owner<'static> = Owner {
-        namespace: "kuldiga",
-        name: "web",
-        uid: "u-1",
-    };
-    const NOW: &str = "2026-11-22T12:00:00Z";
-
-    fn now() -> Timestamp {
-        NOW.parse().expect("a time")
-    }
-
-    fn target(site: &'static str) -> Target<'static> {
-        Target {
-            site,
-            class: "fast",
-            snapshot_class: None,
-        }
-    }
-
-    fn pair(site: &'static str) -> Pair<'static> {
-        Pair {
-            owner: OWNER,
-            disk: "root",
-            site,
-        }
-    }
-
-    fn ask<'a>(claim: Option<&'a ClaimSeen>, sites: &[&'static str]) -> Ask<'a> {
-        Ask {
-            owner: OWNER,
-            disks: vec![DiskAsk { name: "root", claim }],
-            targets: sites.iter().map(|site| target(site)).collect(),
-            snapshot_class: None,
-            transfer_class: None,
-            rpo_seconds: 900,
-            complete: true,
-        }
-    }
-
-    /// A pair at `site` as VolSync leaves it; `synced` with a finished transfer.
-    fn add(seen: &mut Seen, site: &'static str, uid: &str, synced: bool) {
-        let pair = Pair {
-            owner: Owner { uid, ..OWNER },
-            disk: "root",
-            site,
-        };
-        let mut destination = pair.destination(&Destination {
-            mib: 20 * 1024,
-            volume_mode: "Block",
-            class: "fast",
-            snapshot_class: None,
-        });
-        destination["metadata"]["creationTimestamp"] = json!("2026-11-22T08:00:00Z");
-        destination["status"] = json!({"rsyncTLS": {"address": "10.96.0.9", "keySecret": "key"}});
-        let schedule = pair.schedule(900);
-        let mut source = pair.source(&Source {
-            claim: "web-root",
-            address: "10.96.0.9",
-            port: None,
-            key_secret: "key",
-            snapshot_class: None,
-            transfer_class: None,
-            schedule: schedule.as_deref(),
-        });
-        if synced {
-            source["status"] = json!({"lastSyncTime": "2026-11-22T11:50:00Z", "lastSyncDuration": "5s"});
-            destination["status"]["lastSyncTime"] = json!("2026-11-22T11:50:01Z");
-            destination["status"]["latestImage"] = json!({"kind": "VolumeSnapshot", "name": "x"});
-        }
-        seen.sources.insert(
-            pair.name(),
-            Arc::new(serde_json::from_value(source).expect("source")),
-        );
-        seen.destinations.insert(
-            pair.name(),
-            Arc::new(serde_json::from_value(destination).expect("destination")),
-        );
-    }
-
-    fn drops(steps: &[Step]) -> Vec<String> {
-        steps
-            .iter()
-            .filter_map(|s| match s {
-                Step::DropSource(n) | Step::DropDestination(n) => Some(n.clone()),
-                _ => None,
-            })
-            .collect()
-    }
-
-    #[test]
-    fn nothing_is_copied_before_the_disk_is_there() {
-        assert_eq!(steps(&ask(None, &["talsi"]), &Seen::default(), now()), vec![]);
-    }
-
-    #[test]
-    fn a_source_never_comes_before_the_destination_listens() {
-        let claim = bound("web-root", "u-1", &["kuldiga"]);
-        let first = steps(&ask(Some(&claim), &["talsi"]), &Seen::default(), now());
-        assert!(matches!(first.as_slice(), [Step::Destination(_)]), "{first:?}");
-        let mut seen = Seen::default();
-        add(&mut seen, "talsi", "u-1", false);
-        seen.sources.clear();
-        let second = steps(&ask(Some(&claim), &["talsi"]), &seen, now());
-        assert!(
-            matches!(second.as_slice(), [Step::Destination(_), Step::Source(_)]),
-            "{second:?}"
-        );
-    }
-
-    #[test]
-    fn the_old_copy_never_goes_before_the_new_one_is_complete() {
-        let claim = bound("web-root", "u-1", &["kuldiga"]);
-        let mut seen = Seen::default();
-        add(&mut seen, "talsi", "u-1", true);
-        let moving = ask(Some(&claim), &["liepaja"]);
-        assert_eq!(drops(&steps(&moving, &seen, now())), Vec::<String>::new());
-        add(&mut seen, "liepaja", "u-1", false);
-        assert_eq!(drops(&steps(&moving, &seen, now())), Vec::<String>::new());
-        add(&mut seen, "liepaja", "u-1", true);
-        let old = pair("talsi").name();
-        assert_eq!(drops(&steps(&moving, &seen, now())), vec![old.clone(), old]);
-    }
-
-    #[test]
-    fn nothing_goes_while_the_plan_is_short_of_sites() {
-        let claim = bound("web-root", "u-1", &["kuldiga"]);
-        let mut seen = Seen::default();
-        add(&mut seen, "talsi", "u-1", true);
-        let short = Ask {
-            complete: false,
-            ..ask(Some(&claim), &[])
-        };
-        assert_eq!(steps(&short, &seen, now()), vec![]);
-    }
-
-    #[test]
-    fn a_pair_of_an_earlier_server_is_never_taken_over() {
-        let claim = bound("web-root", "u-1", &["kuldiga"]);
-        let mut seen = Seen::default();
-        add(&mut seen, "talsi", "u-0", true);
-        assert!(seen.copy(&pair("talsi")).source.is_none());
-        let found = steps(&ask(Some(&claim), &["talsi"]), &seen, now());
-        let name = pair("talsi").name();
-        assert_eq!(
-            found,
-            vec![Step::DropSource(name.clone()), Step::DropDestination(name)]
-        );
-    }
-
-    #[test]
-    fn what_is_as_wanted_needs_no_step_that_differs() {
-        let claim = bound("web-root", "u-1", &["kuldiga"]);
-        let mut seen = Seen::default();
-        add(&mut seen, "talsi", "u-1", true);
-        for step in steps(&ask(Some(&claim), &["talsi"]), &seen, now()) {
-            let (Step::Source(body) | Step::Destination(body)) = step else {
-                panic!("{step:?}");
-            };
-            let live = match body["kind"].as_str() {
-                Some("ReplicationSource") => serde_json::to_value(&*seen.sources[&pair("talsi").name()]),
-                _ => serde_json::to_value(&*seen.destinations[&pair("talsi").name()]),
-            };
-            assert!(
-                crate::runtime::covers::covers(&live.expect("json"), &body),
-                "{body} would be written again"
-            );
-        }
-    }
-}
+#[path = "copies/steps_tests.rs"]
+mod tests;

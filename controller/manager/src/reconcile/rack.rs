@@ -25,7 +25,7 @@ pub async fn reconcile(rack: Arc<Rack>, ctx: Arc<Ctx>) -> Result<Action, Error> 
     }
     let outcome = validate(&rack, &decision);
     let wanted = report(&rack, &decision, &outcome, ctx.clock.now());
-    status::write(&ctx.writer, &status::RACK, rack.as_ref(), &wanted).await?;
+    status::write(&ctx, &status::RACK, rack.as_ref(), &wanted).await?;
     Ok(Action::await_change())
 }
 

@@ -42,7 +42,7 @@ pub async fn reconcile(policy: Arc<ReplicationPolicy>, ctx: Arc<Ctx>) -> Result<
     let seen = gather(&ctx, &policy);
     let outcome = validate(&policy, &seen);
     let wanted = report(&policy, &seen, &outcome, ctx.clock.now());
-    status::write(&ctx.writer, &status::POLICY, policy.as_ref(), &wanted).await?;
+    status::write(&ctx, &status::POLICY, policy.as_ref(), &wanted).await?;
     Ok(Action::await_change())
 }
 

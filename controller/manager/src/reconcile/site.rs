@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use k8s_openapi::api::storage::v1::StorageClass;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use raidc_crds::Site;
-use raidc_crds::condition::{self, SURVIVES_SITE_LOSS, Status};
+use raidc_crds::condition::{self, SURVIVES_SITE_LOSS, Status, TRANSFERS_LEAVE_NOTHING};
 use raidc_crds::site::{HostCount, PairLoad, SiteState, SiteStatus, UnusableNode, Usage};
 use raidc_planner::{SiteLedger, SiteName, Survival};
 
@@ -21,7 +22,10 @@ const LISTED: usize = 32;
 struct Seen {
     decision: Arc<Decision>,
     missing: Vec<&'static str>,
-    class_known: bool,
+    /// The class of the site's disks.
+    class: Option<Arc<StorageClass>>,
+    /// The class of volumes that live as long as a transfer, if the Site names one and it exists.
+    transfer_class: Option<Arc<StorageClass>>,
 }
 
 /// Says how a site is doing.
@@ -35,8 +39,8 @@ pub async fn reconcile(site: Arc<Site>, ctx: Arc<Ctx>) -> Result<Action, Error> 
         return Ok(Action::await_change());
     }
     let outcome = validate(&site, &seen);
-    let wanted = report(&site, &seen.decision, &outcome, ctx.clock.now());
-    status::write(&ctx.writer, &status::SITE, site.as_ref(), &wanted).await?;
+    let wanted = report(&site, &seen, &outcome, ctx.clock.now());
+    status::write(&ctx, &status::SITE, site.as_ref(), &wanted).await?;
     Ok(Action::await_change())
 }
 
@@ -48,11 +52,13 @@ fn gather(ctx: &Ctx, site: &Site) -> Seen {
     Seen {
         decision: ctx.decision(),
         missing: missing.collect(),
-        class_known: ctx
-            .stores
-            .storage_classes
-            .get_cluster(&site.spec.storage.class)
-            .is_some(),
+        class: ctx.stores.storage_classes.get_cluster(&site.spec.storage.class),
+        transfer_class: site
+            .spec
+            .storage
+            .transfer_class
+            .as_deref()
+            .and_then(|class| ctx.stores.storage_classes.get_cluster(class)),
     }
 }
 
@@ -71,7 +77,7 @@ fn validate(site: &Site, seen: &Seen) -> Outcome {
     if let Some(problem) = decision.plan.problems.iter().find(|problem| problem.what == what) {
         return Outcome::stalled("MalformedSite", problem.message.clone());
     }
-    if !seen.class_known {
+    if seen.class.is_none() {
         let class = &site.spec.storage.class;
         return Outcome::stalled(
             "UnknownStorageClass",
@@ -107,7 +113,8 @@ fn validate(site: &Site, seen: &Seen) -> Outcome {
     }
 }
 
-fn report(site: &Site, decision: &Decision, outcome: &Outcome, now: Timestamp) -> SiteStatus {
+fn report(site: &Site, seen: &Seen, outcome: &Outcome, now: Timestamp) -> SiteStatus {
+    let decision = seen.decision.as_ref();
     let name = SiteName::from(site.name_any());
     let generation = site.metadata.generation;
     let ledger = decision.plan.sites.get(&name);
@@ -127,6 +134,15 @@ fn report(site: &Site, decision: &Decision, outcome: &Outcome, now: Timestamp) -
     conditions.push(condition::condition(
         SURVIVES_SITE_LOSS,
         survives,
+        reason,
+        message,
+        generation,
+        now,
+    ));
+    let (tidy, reason, message) = left_behind(site, seen);
+    conditions.push(condition::condition(
+        TRANSFERS_LEAVE_NOTHING,
+        tidy,
         reason,
         message,
         generation,
@@ -190,6 +206,65 @@ fn survival(decision: &Decision, ledger: Option<&SiteLedger>) -> (Status, &'stat
     }
 }
 
+/// Whether every asynchronous copy that is sent from here takes its passing volume along when it ends. One made from a class that
+/// retains stays for ever, and some day the storage is full of them.
+fn left_behind(site: &Site, seen: &Seen) -> (Status, &'static str, String) {
+    let storage = &site.spec.storage;
+    let retains = |class: &StorageClass| class.reclaim_policy.as_deref() == Some("Retain");
+    let what_to_do = "set spec.storage.transferClass to a StorageClass of this site whose reclaimPolicy is Delete, and delete the released volumes that are there already";
+    let named = storage.transfer_class.as_ref();
+    match (named.map(|_| &seen.transfer_class), &seen.class) {
+        (Some(None), _) => (
+            Status::False,
+            "UnknownTransferClass",
+            format!(
+                "StorageClass {}, the transferClass, does not exist, so that no asynchronous copy can be sent from here: create it or correct spec.storage.transferClass",
+                storage.transfer_class.as_deref().unwrap_or_default()
+            ),
+        ),
+        (Some(Some(class)), _) if retains(class) => (
+            Status::False,
+            "TransferClassRetains",
+            format!(
+                "volumes pile up: StorageClass {}, the transferClass, has the reclaimPolicy Retain, so that every asynchronous copy that is sent leaves a volume behind: {what_to_do}",
+                class.name_any()
+            ),
+        ),
+        (Some(Some(class)), _) => (
+            Status::True,
+            "TransferClassDeletes",
+            format!(
+                "volumes of StorageClass {} go when a transfer ends",
+                class.name_any()
+            ),
+        ),
+        (None, None) => (
+            Status::Unknown,
+            "UnknownStorageClass",
+            format!(
+                "StorageClass {} does not exist, so nobody can tell",
+                storage.class
+            ),
+        ),
+        (None, Some(class)) if retains(class) => (
+            Status::False,
+            "NoTransferClass",
+            format!(
+                "volumes pile up: StorageClass {} has the reclaimPolicy Retain and no transferClass is given, so that every asynchronous copy that is sent from here leaves a volume behind: {what_to_do}",
+                storage.class
+            ),
+        ),
+        (None, Some(class)) => (
+            Status::True,
+            "ClassDeletes",
+            format!(
+                "volumes of StorageClass {} go when a transfer ends",
+                class.name_any()
+            ),
+        ),
+    }
+}
+
 fn pairs(decision: &Decision, name: &SiteName) -> Vec<PairLoad> {
     decision
         .plan
@@ -221,4 +296,58 @@ fn percent(usage: &Usage) -> i64 {
 
 fn count(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn class(name: &str, policy: Option<&str>) -> Arc<StorageClass> {
+        let body = json!({"metadata": {"name": name}, "provisioner": "p", "reclaimPolicy": policy});
+        Arc::new(serde_json::from_value(body).expect("a class"))
+    }
+
+    /// Judges a site whose class is `class`; `named`: it names a transfer class, which is `transfer`.
+    fn judge(
+        class: Option<Arc<StorageClass>>,
+        named: bool,
+        transfer: Option<Arc<StorageClass>>,
+    ) -> (Status, &'static str) {
+        let mut storage = json!({"class": "fast"});
+        if named {
+            storage["transferClass"] = json!("scratch");
+        }
+        let body = json!({"metadata": {"name": "talsi"}, "spec": {"storage": storage}});
+        let site: Site = serde_json::from_value(body).expect("a site");
+        let seen = Seen {
+            decision: Arc::default(),
+            missing: vec![],
+            class,
+            transfer_class: transfer,
+        };
+        let (status, reason, message) = left_behind(&site, &seen);
+        let told = status != Status::False || message.contains("spec.storage.transferClass");
+        assert!(told, "{message}");
+        (status, reason)
+    }
+
+    #[test]
+    fn volumes_never_pile_up_unsaid() {
+        let keeps = || Some(class("fast", Some("Retain")));
+        let scratch = |policy| Some(class("scratch", policy));
+        assert_eq!(judge(keeps(), false, None), (Status::False, "NoTransferClass"));
+        let both = judge(keeps(), true, scratch(Some("Retain")));
+        assert_eq!(both, (Status::False, "TransferClassRetains"));
+        let absent = judge(keeps(), true, None);
+        assert_eq!(absent, (Status::False, "UnknownTransferClass"));
+        assert_eq!(judge(None, false, None), (Status::Unknown, "UnknownStorageClass"));
+        // Kubernetes' own default is Delete.
+        for policy in [Some("Delete"), None] {
+            let passing = judge(keeps(), true, scratch(policy));
+            assert_eq!(passing, (Status::True, "TransferClassDeletes"));
+            let deletes = judge(Some(class("fast", policy)), false, None);
+            assert_eq!(deletes, (Status::True, "ClassDeletes"));
+        }
+    }
 }

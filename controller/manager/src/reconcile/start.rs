@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, ServiceAccount};
 use raidc_crds::names::{SERVER_LABEL, TENANT_LABEL};
 use raidc_crds::{Tenant, VirtualServer};
 use tokio::sync::watch;
@@ -91,6 +91,11 @@ fn tenants(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>
         let tenants = tenants.list();
         tenant_of(&tenants, &server.namespace()?).map(|tenant| ObjectRef::from_obj(tenant.as_ref()))
     };
+    let tenants = s.tenants.clone();
+    let of_account = move |account: &ServiceAccount| -> Option<ObjectRef<Tenant>> {
+        let tenants = tenants.list();
+        tenant_of(&tenants, &account.namespace()?).map(|tenant| ObjectRef::from_obj(tenant.as_ref()))
+    };
     tasks.spawn(run(
         s.tenants.clone(),
         vec![
@@ -99,6 +104,7 @@ fn tenants(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>
             children(&s.role_bindings, of_tenant),
             children(&s.network_policies, of_tenant),
             children(&s.virtual_servers, of_server),
+            children(&s.service_accounts, of_account),
             any(&s.colocations),
             decisions(&ctx.plan),
         ],

@@ -7,8 +7,9 @@ use kube::ResourceExt;
 use raidc_crds::condition::{self, READY, RECONCILING, STALLED, Status};
 use serde_json::{Map, Value};
 
+use crate::runtime::context::Ctx;
 use crate::runtime::error::Error;
-use crate::runtime::writer::{Object, Writer};
+use crate::runtime::writer::Object;
 
 /// How a reconcile ended for its object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,9 +164,10 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Writes `wanted` (the whole status or only this part of it) unless the object has it already; true when something was sent.
+/// Writes `wanted` (the whole status or only this part of it) unless the object has it already, and then tells people what has
+/// changed; true when something was sent. The one place from which events come.
 pub async fn write<K: Object>(
-    writer: &Writer,
+    ctx: &Ctx,
     part: &Part,
     object: &K,
     wanted: &impl serde::Serialize,
@@ -180,10 +182,19 @@ pub async fn write<K: Object>(
         return Ok(false);
     };
     tracing::debug!(kind = %K::kind(&()), name = %object.name_any(), manager = part.manager, "status changes");
-    writer
-        .apply_status(part.manager, object, send, None)
-        .await
-        .map(|_| true)
+    let told = send["conditions"].clone();
+    let (uid, version) = (object.uid().unwrap_or_default(), object.resource_version());
+    let version = version.unwrap_or_default();
+    if ctx.sent.was(&uid, part.manager, &version, &send) {
+        return Ok(false);
+    }
+    let sent = send.clone();
+    ctx.writer.apply_status(part.manager, object, send, None).await?;
+    ctx.sent.note(&uid, part.manager, &version, &sent);
+    ctx.recorder
+        .tell(object, &have["status"]["conditions"], &told)
+        .await;
+    Ok(true)
 }
 
 /// Decisions about a VirtualServer: the placement loop writes them.
@@ -257,7 +268,13 @@ pub const SITE: Part = Part {
         "pairs",
         "unusableNodes",
     ],
-    conditions: &[READY, RECONCILING, STALLED, condition::SURVIVES_SITE_LOSS],
+    conditions: &[
+        READY,
+        RECONCILING,
+        STALLED,
+        condition::SURVIVES_SITE_LOSS,
+        condition::TRANSFERS_LEAVE_NOTHING,
+    ],
 };
 
 /// A Rack's status.

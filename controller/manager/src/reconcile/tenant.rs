@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::ResourceExt as _;
@@ -117,6 +118,26 @@ async fn apply(ctx: &Ctx, tenant: &Tenant, namespace: &str, live: Option<&Namesp
     for body in bindings {
         bind(ctx, body).await?;
     }
+    pull_secrets(ctx, namespace).await
+}
+
+/// Lets pods of the namespace pull with the secrets that the platform team puts there. Kubernetes makes the account a moment after
+/// the namespace; the watch on it wakes the tenant then.
+async fn pull_secrets(ctx: &Ctx, namespace: &str) -> Result<(), Error> {
+    let secrets = &ctx.config.tenant_pull_secrets;
+    let accounts = &ctx.stores.service_accounts;
+    let Some(account) = accounts
+        .get(namespace, tenancy::DEFAULT_ACCOUNT)
+        .filter(|_| !secrets.is_empty())
+    else {
+        return Ok(());
+    };
+    let has = account.image_pull_secrets.iter().flatten();
+    let has: Vec<String> = has.map(|secret| secret.name.clone()).collect();
+    if let Some(body) = tenancy::pull_account(namespace, &has, secrets) {
+        let wanted: ServiceAccount = typed(body)?;
+        ctx.writer.apply(MANAGER, &wanted).await?;
+    }
     Ok(())
 }
 
@@ -179,7 +200,7 @@ async fn report(ctx: &Ctx, tenant: &Tenant, outcome: &Outcome, namespace: Option
     if let Some(usage) = usage {
         wanted["usage"] = json!(usage);
     }
-    status::write(&ctx.writer, &status::TENANT, tenant, &wanted).await?;
+    status::write(ctx, &status::TENANT, tenant, &wanted).await?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 pub mod build;
 pub mod delete;
 pub mod gather;
+mod obstacles;
 pub mod report;
 #[cfg(test)]
 mod tests;
@@ -77,7 +78,7 @@ pub async fn reconcile(server: Arc<VirtualServer>, ctx: Arc<Ctx>) -> Result<Acti
     let cannot_grow = valid.as_ref().map(build::cannot_grow).unwrap_or_default();
     let protected = protected(&server, &world, now);
     let report = report::report(&server, &world, refusal.as_ref(), &cannot_grow, &protected, now);
-    status::write(&ctx.writer, &status::SERVER, server.as_ref(), &report.status).await?;
+    status::write(&ctx, &status::SERVER, server.as_ref(), &report.status).await?;
     match passing {
         Some(error) => Err(error),
         None => Ok(Action::requeue(next_look(report.look_again_at, now))),
@@ -274,6 +275,6 @@ async fn end(ctx: &Ctx, server: &VirtualServer, world: &World, now: Timestamp) -
     };
     let protected = protected(server, world, now);
     let report = report::report(server, world, Some(&deleting), &[], &protected, now);
-    status::write(&ctx.writer, &status::SERVER, server, &report.status).await?;
+    status::write(ctx, &status::SERVER, server, &report.status).await?;
     Ok(Action::requeue(DELETION_POLL))
 }

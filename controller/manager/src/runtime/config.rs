@@ -53,6 +53,14 @@ pub struct Config {
     /// ClusterRole that lets tenants read the image catalogue.
     #[arg(long, env = "RAIDC_CATALOGUE_ROLE", default_value = "raidc-catalogue-reader")]
     pub catalogue_role: String,
+    /// Names of pull secrets that the `default` service account of every tenant's namespace is to name, so that what KubeVirt and CDI
+    /// start there can be pulled from a registry that asks who is there. The secrets themselves are the platform team's to put there.
+    #[arg(
+        long = "tenant-pull-secret",
+        env = "RAIDC_TENANT_PULL_SECRETS",
+        value_delimiter = ','
+    )]
+    pub tenant_pull_secrets: Vec<String>,
     /// How logs are written.
     #[arg(long, env = "RAIDC_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

@@ -10,6 +10,7 @@ use super::clock::Clock;
 use super::config::Config;
 use super::events::Events;
 use super::metrics::Metrics;
+use super::sent::Sent;
 use super::writer::Writer;
 use crate::inventory::stores::Stores;
 use crate::inventory::translate::Notes;
@@ -58,6 +59,8 @@ pub struct Ctx {
     pub config: Arc<Config>,
     /// Events, on edges only.
     pub recorder: Events,
+    /// Statuses that were sent and not seen back yet.
+    pub sent: Sent,
 }
 
 impl Ctx {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::{Client, Resource};
+use serde_json::Value;
 
+use super::edges;
 use super::writer::Writer;
 
 /// How long an event may take.
@@ -31,53 +33,27 @@ impl Events {
         }
     }
 
-    /// Something went as it should.
-    pub async fn normal<K: Resource<DynamicType = ()>>(
-        &self,
-        object: &K,
-        action: &str,
-        reason: &str,
-        note: impl Into<String>,
-    ) {
-        self.tell(object, EventType::Normal, action, reason, note.into())
-            .await;
-    }
-
-    /// Something needs attention.
-    pub async fn warning<K: Resource<DynamicType = ()>>(
-        &self,
-        object: &K,
-        action: &str,
-        reason: &str,
-        note: impl Into<String>,
-    ) {
-        self.tell(object, EventType::Warning, action, reason, note.into())
-            .await;
-    }
-
-    async fn tell<K: Resource<DynamicType = ()>>(
-        &self,
-        object: &K,
-        type_: EventType,
-        action: &str,
-        reason: &str,
-        note: String,
-    ) {
+    /// Tells every edge between the conditions that an object had and those that were just written. What cannot be told is
+    /// logged: the condition itself says it too.
+    pub async fn tell<K: Resource<DynamicType = ()>>(&self, object: &K, before: &Value, after: &Value) {
         if !self.writer.leads() {
             return;
         }
-        let event = Event {
-            type_,
-            reason: reason.to_owned(),
-            note: Some(note),
-            action: action.to_owned(),
-            secondary: None,
-        };
         let reference = object.object_ref(&());
-        match tokio::time::timeout(TIMEOUT, self.recorder.publish(&event, &reference)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, reason, "an event could not be published"),
-            Err(_) => tracing::warn!(reason, "an event got no answer in time"),
+        for edge in edges::between(before, after) {
+            let event = Event {
+                type_: edge.type_,
+                reason: edge.reason,
+                note: Some(edge.note),
+                action: edge.action.to_owned(),
+                secondary: None,
+            };
+            let reason = event.reason.as_str();
+            match tokio::time::timeout(TIMEOUT, self.recorder.publish(&event, &reference)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, reason, "an event could not be published"),
+                Err(_) => tracing::warn!(reason, "an event got no answer in time"),
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod context;
 pub mod covers;
+pub mod edges;
 pub mod error;
 pub mod events;
 pub mod health;
@@ -13,6 +14,7 @@ pub mod lease_api;
 pub mod metrics;
 pub mod process;
 pub mod rights;
+pub mod sent;
 pub mod telemetry;
 #[cfg(test)]
 pub(crate) mod testing;

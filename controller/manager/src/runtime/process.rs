@@ -19,6 +19,7 @@ use super::health;
 use super::lease::{Claim, Keeper, Lost};
 use super::lease_api::LeaseBoard;
 use super::metrics::Metrics;
+use super::sent::Sent;
 use super::writer::Writer;
 use crate::inventory::probe;
 use crate::inventory::stores::Stores;
@@ -82,6 +83,9 @@ pub async fn run(config: Config) -> Result<(), Ended> {
         });
     }
     stores.start(&client, &metrics);
+    if !config.tenant_pull_secrets.is_empty() {
+        stores.start_service_accounts(&client, &metrics);
+    }
     tokio::spawn(probe::run(client.clone(), stores.clone(), Arc::clone(&metrics)));
 
     let claim = Claim::default();
@@ -193,6 +197,7 @@ impl Leader {
             metrics: self.metrics,
             backoff: Backoff::default(),
             config: self.config,
+            sent: Sent::default(),
         });
         let mut tasks = reconcile::start::all(&ctx, &stop);
         tasks.spawn(placement.run(stop.clone()));

@@ -6,6 +6,8 @@
 pub enum Scope {
     /// In every namespace, or for cluster-wide kinds.
     Cluster,
+    /// The same, and only when tenants get pull secrets (`tenants.pullSecrets` of the chart).
+    PullSecrets,
     /// Only in the namespace that the operator runs in.
     Own,
 }
@@ -138,6 +140,13 @@ pub const RIGHTS: &[Right] = &[
         &["create", "patch"],
         "what changed, told on edges only",
     ),
+    Right {
+        group: "",
+        resource: "serviceaccounts",
+        verbs: &["list", "watch", "patch"],
+        scope: Scope::PullSecrets,
+        why: "the names of pull secrets on the account `default` of tenants' namespaces; never the secrets",
+    },
     Right {
         group: "coordination.k8s.io",
         resource: "leases",

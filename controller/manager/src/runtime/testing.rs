@@ -16,6 +16,7 @@ use super::context::{Ctx, Decision};
 use super::events::Events;
 use super::lease::Claim;
 use super::metrics::Metrics;
+use super::sent::Sent;
 use super::writer::Writer;
 use crate::inventory::stores::Stores;
 
@@ -48,6 +49,7 @@ pub(crate) fn ctx(client: Client, stores: Stores, decision: Decision) -> Arc<Ctx
         metrics,
         backoff: Backoff::default(),
         config: Arc::new(Config::from_defaults()),
+        sent: Sent::default(),
     })
 }
 

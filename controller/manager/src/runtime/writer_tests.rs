@@ -35,13 +35,13 @@ async fn no_write_when_nothing_changes_and_one_when_something_does() {
     before["conditions"][0]["lastTransitionTime"] = json!("2020-01-01T00:00:00Z");
     let object = site(&before);
     // Nobody answers at the other end: a call would fail.
-    let wrote = status::write(&ctx.writer, &status::SITE, &object, &wanted("fine"))
+    let wrote = status::write(&ctx, &status::SITE, &object, &wanted("fine"))
         .await
         .unwrap();
     assert!(!wrote, "nothing changed");
 
     let changed = wanted("better");
-    let call = status::write(&ctx.writer, &status::SITE, &object, &changed);
+    let call = status::write(&ctx, &status::SITE, &object, &changed);
     let reply = serde_json::to_value(&object).unwrap();
     let (wrote, (method, path, body)) = tokio::join!(call, answer(&mut server, 200, &reply));
     assert!(wrote.unwrap());
@@ -58,6 +58,47 @@ async fn no_write_when_nothing_changes_and_one_when_something_does() {
         body["status"]["conditions"][0]["lastTransitionTime"],
         "2020-01-01T00:00:00Z"
     );
+}
+
+#[tokio::test]
+async fn an_edge_is_told_once_and_never_again_while_it_lasts() {
+    let (client, mut server) = mock();
+    let ctx = ctx(client, Stores::default(), Decision::default());
+    let object = site(&serde_json::to_value(wanted("fine")).unwrap());
+    let stalled = SiteStatus {
+        conditions: Outcome::stalled("UnknownStorageClass", "create it")
+            .conditions(Some(3), "2026-11-22T00:00:00Z".parse().unwrap()),
+        ..wanted("")
+    };
+    let call = status::write(&ctx, &status::SITE, &object, &stalled);
+    let written = serde_json::to_value(&object).unwrap();
+    let answers = async {
+        let status = answer(&mut server, 200, &written).await;
+        (status, answer(&mut server, 201, &json!({"metadata": {}})).await)
+    };
+    let (wrote, ((method, _, _), (verb, path, event))) = tokio::join!(call, answers);
+    assert!(wrote.unwrap());
+    assert_eq!((method.as_str(), verb.as_str()), ("PATCH", "POST"));
+    assert!(
+        path.starts_with("/apis/events.k8s.io/v1/namespaces/default/events"),
+        "{path}"
+    );
+    assert_eq!(
+        (&event["type"], &event["reason"]),
+        (&json!("Warning"), &json!("UnknownStorageClass"))
+    );
+    assert_eq!(
+        (&event["action"], &event["note"]),
+        (&json!("Ready"), &json!("create it"))
+    );
+    // The watch has not shown it yet: nobody answers at the other end, and a call would fail.
+    assert!(
+        !status::write(&ctx, &status::SITE, &object, &stalled)
+            .await
+            .unwrap()
+    );
+    let seen = site(&serde_json::to_value(&stalled).unwrap());
+    assert!(!status::write(&ctx, &status::SITE, &seen, &stalled).await.unwrap());
 }
 
 #[tokio::test]

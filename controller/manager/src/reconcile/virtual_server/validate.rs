@@ -17,12 +17,15 @@ use raidc_planner::WaitingOn;
 
 use super::gather::DiskSeen;
 use super::gather::World;
+use super::obstacles;
 use crate::executors::Owner;
 use crate::executors::kubevirt::FirstBoot;
 use crate::executors::kubevirt::MAX_INLINE_USER_DATA;
 use crate::executors::kubevirt::Size;
 use crate::executors::kubevirt::user_data;
 use crate::inventory::servers::policy_name;
+use crate::inventory::translate::no_tenant;
+use crate::inventory::translate::waits;
 use crate::reconcile::copies::evidence::Protection;
 
 /// Why nothing (more) is done.
@@ -37,7 +40,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn stalled(reason: &str, message: impl Into<String>) -> Self {
+    pub(super) fn stalled(reason: &str, message: impl Into<String>) -> Self {
         Self {
             stalled: true,
             reason: reason.to_owned(),
@@ -45,7 +48,7 @@ impl Refusal {
         }
     }
 
-    fn waits(reason: &str, message: impl Into<String>) -> Self {
+    pub(super) fn waits(reason: &str, message: impl Into<String>) -> Self {
         Self {
             stalled: false,
             reason: reason.to_owned(),
@@ -140,7 +143,7 @@ pub fn validate<'a>(server: &'a VirtualServer, world: &'a World) -> Result<Wante
     let first_boot = first_boot(server)?;
     image(server, world)?;
     let place = place(server, world, policy)?;
-    in_the_way(server, world, &place)?;
+    obstacles::in_the_way(server, world, &place)?;
     Ok(Wanted {
         owner: owner(server),
         on: server.spec.power == Power::On,
@@ -161,10 +164,8 @@ pub fn validate<'a>(server: &'a VirtualServer, world: &'a World) -> Result<Wante
 
 fn subscribed<'a>(server: &'a VirtualServer, world: &'a World) -> Result<&'a ReplicationPolicy, Refusal> {
     let Some(tenant) = world.tenant.as_deref() else {
-        return Err(Refusal::stalled(
-            "NoTenant",
-            "this namespace belongs to no Tenant: the platform team has to create one",
-        ));
+        let note = no_tenant(owner(server).namespace);
+        return Err(Refusal::stalled(note.reason, note.message));
     };
     if !tenant.spec.services.contains(&Service::VirtualServers) {
         return Err(Refusal::stalled(
@@ -269,7 +270,7 @@ fn place<'a>(
     let status = server.status.as_ref();
     let decided = status.and_then(|s| Some((s, s.site.as_deref()?, s.rack.as_deref()?)));
     let Some((status, site, rack)) = decided else {
-        return Err(no_place(world));
+        return Err(no_place(server, world));
     };
     let class = match policy.spec.mode.filter(|_| policy.spec.copies > 1) {
         Some(ReplicationMode::Sync) => spanning_class(policy, site, &status.copy_sites)?,
@@ -326,12 +327,13 @@ fn spanning_class<'a>(
         })
 }
 
-fn no_place(world: &World) -> Refusal {
+fn no_place(server: &VirtualServer, world: &World) -> Refusal {
     if let Some(waiting) = &world.told.waiting {
+        let note = waits(owner(server).namespace, waiting);
         return Refusal {
             stalled: needs_a_person(waiting),
-            reason: waiting.reason().to_owned(),
-            message: waiting.to_string(),
+            reason: note.reason.to_owned(),
+            message: note.message,
         };
     }
     if let Some(note) = &world.told.note {
@@ -404,73 +406,4 @@ fn image(server: &VirtualServer, world: &World) -> Result<(), Refusal> {
             format!("{message}: {why}")
         },
     ))
-}
-
-/// Things of the same name that are not this server's, disks that have vanished, and disks that lie elsewhere.
-fn in_the_way(server: &VirtualServer, world: &World, place: &Place<'_>) -> Result<(), Refusal> {
-    let owner = owner(server);
-    if world.other_machine {
-        return Err(Refusal::stalled(
-            "NameTaken",
-            "a VirtualMachine of this name is here and is not this server's: delete it or give the server another name",
-        ));
-    }
-    for disk in &world.disks {
-        if let Some(claim) = &disk.claim {
-            let volume_is_ours = disk.volume.as_ref().is_some_and(|v| {
-                v.metadata
-                    .labels
-                    .as_ref()
-                    .and_then(|l| l.get(names::SERVER_UID_LABEL))
-                    .map(String::as_str)
-                    == Some(owner.uid)
-            });
-            // A claim that CDI has just made may not have our label yet: then its DataVolume speaks for it.
-            let ours = claim.server_uid().map_or(volume_is_ours, |uid| uid == owner.uid);
-            if !ours {
-                return Err(Refusal::stalled(
-                    "DiskNameTaken",
-                    format!(
-                        "the disk {} is already here and was kept from an earlier server: give the server another name, or ask the \
-                         platform team either to delete that disk or to hand it over by the label {}={}",
-                        disk.claim_name,
-                        names::SERVER_UID_LABEL,
-                        owner.uid
-                    ),
-                ));
-            }
-            if let Some(sites) = claim.sites()
-                && !sites.contains(place.site)
-            {
-                return Err(Refusal::waits(
-                    "DisksElsewhere",
-                    format!(
-                        "the plan has a place at {} and the disk {} lies at {}: it stays where it is until a failover moves it",
-                        place.site,
-                        disk.claim_name,
-                        sites.into_iter().collect::<Vec<_>>().join(", ")
-                    ),
-                ));
-            }
-        } else if disk.volume.is_none() && was_ready(server, &disk.name) {
-            return Err(Refusal::stalled(
-                "DiskLost",
-                format!(
-                    "the disk {} was ready and is gone: nothing is made in its place, because it would be empty; the platform team can \
-                     restore it from a copy or backup under the same name",
-                    disk.claim_name
-                ),
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn was_ready(server: &VirtualServer, disk: &str) -> bool {
-    let status = server.status.as_ref();
-    status.is_some_and(|s| {
-        s.disks.iter().any(|d| {
-            d.name == disk && (d.state == super::report::READY_DISK || d.state == super::report::LOST_DISK)
-        })
-    })
 }

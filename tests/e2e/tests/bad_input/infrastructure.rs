@@ -1,0 +1,223 @@
+//! Broken racks, nodes and objects of an older schema.
+
+use super::*;
+
+#[test]
+fn rack_of_an_unknown_site_never_takes_a_server() {
+    run(|cluster| async {
+        let rack = |site: &str| {
+            format!(
+                "{{apiVersion: raidc.dev/v1alpha1, kind: Rack, metadata: {{name: rack-{site}}}, spec: {{site: {site}, feeds: [{{name: a, volts: 230, amps: 16}}]}}}}"
+            )
+        };
+        apply(cluster, &rack("atlantis")).await;
+        let racks: Api<Rack> = Api::all(cluster.client());
+        let message = servers::eventually("the rack says that its site is unknown", SOON, || async {
+            let rack = racks.get("rack-atlantis").await.map_err(|e| e.to_string())?;
+            let status = rack.status.ok_or("no status")?;
+            match find(&status.conditions, READY) {
+                Some(c) if c.reason == "UnknownSite" => Ok(c.message.clone()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await
+        .unwrap();
+        tells(&message, &["atlantis"]);
+        // Mended by the Site that it names.
+        let site = "{apiVersion: raidc.dev/v1alpha1, kind: Site, metadata: {name: atlantis}, spec: {storage: {class: none}}}";
+        apply(cluster, site).await;
+        servers::eventually("the rack recovers", SOON, || async {
+            let rack = racks.get("rack-atlantis").await.map_err(|e| e.to_string())?;
+            let conditions = rack.status.map(|s| s.conditions).unwrap_or_default();
+            if raidc_crds::condition::is_true(&conditions, READY) {
+                Ok(())
+            } else {
+                Err(format!("{conditions:?}"))
+            }
+        })
+        .await
+        .unwrap();
+        cluster
+            .kubectl(&["delete", "rack/rack-atlantis", "site/atlantis"])
+            .await
+            .unwrap();
+    });
+}
+
+#[test]
+fn node_claimed_by_two_racks_is_never_used_and_both_say_so() {
+    run(|cluster| async {
+        let claim = |name: &str, nodes: &str| {
+            format!(
+                "{{apiVersion: raidc.dev/v1alpha1, kind: Rack, metadata: {{name: {name}}}, spec: {{site: liepaja, feeds: [{{name: a, volts: 230, amps: 16}}], hosts: [{nodes}]}}}}"
+            )
+        };
+        let node = "{node: liepaja-r1-h4, units: 1}";
+        apply(cluster, &claim("claims-one", node)).await;
+        apply(cluster, &claim("claims-two", node)).await;
+        let sites: Api<Site> = Api::all(cluster.client());
+        let racks: Api<Rack> = Api::all(cluster.client());
+        servers::eventually("the site names the node", SOON, || async {
+            let site = sites.get("liepaja").await.map_err(|e| e.to_string())?;
+            let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
+            if named
+                .iter()
+                .any(|n| n.name == "liepaja-r1-h4" && n.reason == "ClaimedByTwoRacks")
+            {
+                Ok(())
+            } else {
+                Err(format!("{named:?}"))
+            }
+        })
+        .await
+        .unwrap();
+        for name in ["claims-one", "claims-two"] {
+            servers::eventually("the rack says that it is not alone", SOON, || async {
+                let rack = racks.get(name).await.map_err(|e| e.to_string())?;
+                let conditions = rack.status.map(|s| s.conditions).unwrap_or_default();
+                match find(&conditions, READY) {
+                    Some(c) if c.status == "False" && c.message.contains("liepaja-r1-h4") => Ok(()),
+                    other => Err(format!("{other:?}")),
+                }
+            })
+            .await
+            .unwrap();
+        }
+        cluster
+            .kubectl(&["delete", "rack", "claims-one", "claims-two"])
+            .await
+            .unwrap();
+        servers::eventually("the node is used again", SOON, || async {
+            let site = sites.get("liepaja").await.map_err(|e| e.to_string())?;
+            let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
+            if named.iter().any(|n| n.name == "liepaja-r1-h4") {
+                Err(format!("{named:?}"))
+            } else {
+                Ok(())
+            }
+        })
+        .await
+        .unwrap();
+    });
+}
+
+#[test]
+fn node_without_a_rack_label_is_never_used_and_its_site_says_so() {
+    run(|cluster| async {
+        cluster
+            .kubectl(&[
+                "label",
+                "node",
+                "talsi-r2-h4",
+                "raidc.dev/rack-was=talsi-r2",
+                "raidc.dev/rack-",
+            ])
+            .await
+            .unwrap();
+        let sites: Api<Site> = Api::all(cluster.client());
+        let named = servers::eventually("the site names the node", SOON, || async {
+            let site = sites.get("talsi").await.map_err(|e| e.to_string())?;
+            let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
+            named
+                .iter()
+                .find(|n| n.name == "talsi-r2-h4" && n.reason == "NoRackLabel")
+                .cloned()
+                .ok_or_else(|| format!("{named:?}"))
+        })
+        .await
+        .unwrap();
+        tells(&named.message, &["raidc.dev/rack"]);
+        cluster
+            .kubectl(&[
+                "label",
+                "node",
+                "talsi-r2-h4",
+                "raidc.dev/rack=talsi-r2",
+                "raidc.dev/rack-was-",
+            ])
+            .await
+            .unwrap();
+        servers::eventually("the node is used again", SOON, || async {
+            let site = sites.get("talsi").await.map_err(|e| e.to_string())?;
+            let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
+            if named.iter().any(|n| n.name == "talsi-r2-h4") {
+                Err(format!("{named:?}"))
+            } else {
+                Ok(())
+            }
+        })
+        .await
+        .unwrap();
+    });
+}
+
+#[test]
+fn object_older_than_the_schema_never_stops_the_others() {
+    run(|cluster| async {
+        // An older schema knew no image: written while the schema is open, kept when it closes again.
+        let crd = "virtualservers.raidc.dev";
+        let saved = cluster.kubectl(&["get", "crd", crd, "-o", "json"]).await.unwrap();
+        let open = r#"[{"op":"replace","path":"/spec/versions/0/schema/openAPIV3Schema","value":{"type":"object","x-kubernetes-preserve-unknown-fields":true,
+            "properties":{"spec":{"type":"object","x-kubernetes-preserve-unknown-fields":true,"properties":{"size":{"type":"string"},"policy":{"type":"string"}}}}}}]"#;
+        cluster
+            .kubectl(&["patch", "crd", crd, "--type=json", "-p", open])
+            .await
+            .unwrap();
+        apply(cluster, &server("ancient", "size: s-2")).await;
+        let before: serde_json::Value = serde_json::from_str(&saved).unwrap();
+        let schema = &before["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        let close = serde_json::json!([{"op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": schema}]);
+        cluster
+            .kubectl(&["patch", "crd", crd, "--type=json", "-p", &close.to_string()])
+            .await
+            .unwrap();
+        // The others go on.
+        apply(
+            cluster,
+            &server("modern", "size: s-2, image: debian-13, policy: bronze"),
+        )
+        .await;
+        becomes_ready(cluster, "modern").await;
+        // It is told what is wrong, and recovers when mended.
+        servers::eventually("the old object is told", SOON, || async {
+            let text = cluster
+                .kubectl(&["get", "virtualserver", "-n", "kuldiga", "ancient", "-o", "json"])
+                .await
+                .map_err(|e| e.to_string())?;
+            if text.contains("MalformedObject") {
+                Ok(())
+            } else {
+                Err(text)
+            }
+        })
+        .await
+        .unwrap();
+        apply(
+            cluster,
+            &server("ancient", "size: s-2, image: debian-13, policy: bronze"),
+        )
+        .await;
+        becomes_ready(cluster, "ancient").await;
+        // The one reading of a single object that the whole main job does not need; `rights::SPARE` leans on this.
+        let asked = shared()
+            .1
+            .lab
+            .audit(&AuditFilter {
+                user: Some(USER.to_owned()),
+                ..AuditFilter::default()
+            })
+            .unwrap();
+        let read = |e: &&AuditEntry| e.verb == "get" && e.resource == "virtualservers" && e.code == 200;
+        assert!(
+            asked.iter().any(|e| read(&e)),
+            "an object that cannot be read was told without a look"
+        );
+        let refused: Vec<_> = asked.iter().filter(|e| e.code == 403).collect();
+        assert!(refused.is_empty(), "{refused:?}");
+        let named = Api::<VirtualServer>::namespaced(cluster.client(), "kuldiga")
+            .get("modern")
+            .await
+            .unwrap();
+        assert_eq!(named.name_any(), "modern");
+    });
+}
