@@ -93,8 +93,8 @@ fn others(world: &World, id: &Id) -> String {
         .collect();
     let elsewhere: Vec<&str> = all
         .iter()
-        .filter(|(_, _, name)| **name == id.name)
-        .map(|(_, namespace, _)| namespace.as_str())
+        .filter(|(_, _, name)| ***name == *id.name)
+        .map(|(_, namespace, _)| &***namespace)
         .collect();
     if !elsewhere.is_empty() {
         return format!(
@@ -104,8 +104,8 @@ fn others(world: &World, id: &Id) -> String {
     }
     let here: Vec<&str> = all
         .iter()
-        .filter(|(_, namespace, _)| **namespace == id.namespace)
-        .map(|(_, _, name)| name.as_str())
+        .filter(|(_, namespace, _)| ***namespace == *id.namespace)
+        .map(|(_, _, name)| &***name)
         .collect();
     if here.is_empty() {
         format!(" in this fleet: namespace {} has none of that kind", id.namespace)

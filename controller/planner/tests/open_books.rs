@@ -1,5 +1,7 @@
 //! The planner that keeps its books, and consolidation, on random fleets. No I/O.
 
+// Shared with tests that use more of it.
+#[allow(dead_code)]
 mod fleets;
 
 use proptest::prelude::*;

@@ -102,6 +102,7 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
                     },
                     ..Apart::default()
                 }),
+                together: None,
                 current,
                 released: false,
             },
