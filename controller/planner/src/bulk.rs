@@ -11,6 +11,7 @@
 //! 4. *Reserves*: per pair of sites likewise, on hosts that hold reserves for other losses first: they share the room.
 //! 5. *Leftovers* go server by server.
 
+use crate::consolidate;
 use crate::engine::Engine;
 use crate::fits;
 use crate::piles::Piles;
@@ -77,7 +78,11 @@ pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
             }
         }
     }
-    place_singly(engine, &left, &mut done) || undo(engine, done)
+    if !place_singly(engine, &left, &mut done) {
+        return undo(engine, done);
+    }
+    consolidate::tighten(engine);
+    true
 }
 
 /// Takes everything back: nobody was placed.

@@ -118,6 +118,35 @@ pub fn consolidate(fleet: &Fleet, plan: &Plan, options: &ConsolidationOptions) -
     answer
 }
 
+/// Empties what hosts it can of servers that are only being placed, after a bulk plan: the last host of each site and
+/// those that a full rack left half empty.
+pub(crate) fn tighten(engine: &mut Engine<'_, '_>) {
+    let world = engine.world;
+    let mut on_host: Vec<Vec<usize>> = vec![Vec::new(); world.hosts.len()];
+    for (server, slot) in engine.books.slots.iter().enumerate() {
+        if let Some(host) = slot.primary {
+            on_host[host].push(server);
+        }
+    }
+    let mut received = vec![false; world.hosts.len()];
+    for host in candidates(engine, &ConsolidationOptions::default()) {
+        let servers = &on_host[host];
+        let new = servers.iter().all(|&v| world.servers[v].was.is_none());
+        // Fuller ones hardly ever find room elsewhere.
+        let (used, capacity) = (engine.books.used[host], world.hosts[host].capacity);
+        let full = (0..crate::world::DIMS).any(|d| used[d] * 100 > capacity[d] * TIGHTEN_PERCENT);
+        if received[host] || !new || full || world.hosts[host].powered {
+            continue;
+        }
+        for target in empty(engine, host, servers).unwrap_or_default() {
+            received[target] = true;
+        }
+    }
+}
+
+/// Hosts fuller than this after a bulk plan, in percent of either measure, are left alone.
+const TIGHTEN_PERCENT: i64 = 80;
+
 /// Idle draw of the hosts that servers run on.
 fn idle_watts(engine: &Engine<'_, '_>) -> i64 {
     let hosts = engine.world.hosts.iter().zip(&engine.books.residents);

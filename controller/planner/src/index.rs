@@ -10,17 +10,22 @@
 //! comes up, best first.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
+
+use rustc_hash::FxHashMap;
 
 use crate::score;
 use crate::state::Books;
-use crate::world::{Amount, DIMS, World};
+use crate::world::{Amount, Class, DIMS, World};
 
 /// A host that cannot take the server.
 const NONE: i64 = i64::MAX;
 
 /// Most leaves kept over all questions, 16 bytes each: beyond it everything is forgotten and asked anew.
 const MOST_LEAVES: usize = 1 << 22;
+
+/// A tournament that has missed more touches than this many per host of its zone is filled anew.
+const REPLAYED: usize = 4;
 
 /// What is asked of a zone's hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +76,8 @@ struct Tournament {
     /// Nodes from 1; the leaf of the zone's host number i is at `leaves + i`.
     nodes: Vec<i64>,
     leaves: usize,
+    /// Per host: the touch after which its score was worked out.
+    seen: Vec<u32>,
     /// How much of the journal it has read.
     read: usize,
 }
@@ -81,6 +88,7 @@ impl Tournament {
         Self {
             nodes: vec![NONE; 2 * leaves],
             leaves,
+            seen: vec![0; hosts],
             read: 0,
         }
     }
@@ -112,6 +120,19 @@ impl Tournament {
 
     /// The best of those that `good` accepts, with its score; of equals the first.
     fn best(&self, mut good: impl FnMut(usize) -> bool) -> Option<(i64, usize)> {
+        // The first is nearly always good: straight down to it.
+        let score = self.nodes[1];
+        if score == NONE {
+            return None;
+        }
+        let mut node = 1;
+        while node < self.leaves {
+            node = 2 * node + usize::from(self.nodes[2 * node] != score);
+        }
+        if good(node - self.leaves) {
+            return Some((score, node - self.leaves));
+        }
+        let refused = node - self.leaves;
         // Nodes that may hide the next best, by score, then by their first leaf, so that equals come in order.
         let mut open: BinaryHeap<Reverse<(i64, usize, usize)>> = BinaryHeap::new();
         open.push(Reverse((self.nodes[1], 0, 1)));
@@ -120,7 +141,7 @@ impl Tournament {
                 return None;
             }
             if node >= self.leaves {
-                if good(first) {
+                if first != refused && good(first) {
                     return Some((score, first));
                 }
                 continue;
@@ -139,7 +160,7 @@ impl Tournament {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     /// Only ever looked up, never walked: its order is of no account.
-    known: HashMap<(Question, usize), Tournament>,
+    known: FxHashMap<(Question, usize), Tournament>,
     leaves: usize,
 }
 
@@ -154,68 +175,123 @@ impl Index {
         mut good: impl FnMut(usize) -> bool,
     ) -> Option<(i64, usize)> {
         let hosts = &world.zones[zone].hosts;
+        self.read(world, books, zone, question)
+            .best(|at| good(hosts[at]))
+            .map(|(score, at)| (score, hosts[at]))
+    }
+
+    /// Works out what sites of this class will be asked, so that the first to come need not wait for it.
+    pub(crate) fn prepare(&mut self, world: &World<'_>, books: &Books, class: &Class) {
+        let allowed = |site: &usize| class.allowed.as_ref().is_none_or(|sites| sites.contains(site));
+        let sites = (0..world.sites.len()).filter(|site| world.sites[*site].open && allowed(site));
+        let zones: Vec<usize> = sites
+            .flat_map(|site| world.sites[site].zones.iter().copied())
+            .collect();
+        let demand = class.demand;
+        for &zone in &zones {
+            self.read(world, books, zone, Question::Primary { demand });
+            let others = zones
+                .iter()
+                .filter(|&&lost| world.zones[lost].site != world.zones[zone].site);
+            for &lost in others.filter(|_| class.copies > 1) {
+                let warm = class.warm;
+                self.read(world, books, zone, Question::Backup { demand, lost, warm });
+            }
+        }
+    }
+
+    /// The tournament of a question, up to date.
+    fn read(&mut self, world: &World<'_>, books: &Books, zone: usize, question: Question) -> &Tournament {
+        let hosts = &world.zones[zone].hosts;
         if self.leaves + hosts.len() > MOST_LEAVES {
             self.known.clear();
             self.leaves = 0;
         }
-        let fresh = || Tournament::new(hosts.len());
         let mut new = false;
         let tournament = self.known.entry((question, zone)).or_insert_with(|| {
             new = true;
-            fresh()
+            Tournament::new(hosts.len())
         });
         if new {
             self.leaves += hosts.len();
         }
-        let missed = books.journal.since(tournament.read);
-        match missed {
-            Some(missed) if !new && missed.len() <= hosts.len() => {
+        match books.journal.since(zone, tournament.read) {
+            Some(missed) if !new && missed.len() <= REPLAYED * hosts.len() => {
                 for &host in missed {
-                    if world.hosts[host].zone == zone {
-                        tournament.set(
-                            world.hosts[host].place_in_zone,
-                            question.score(world, books, host),
-                        );
+                    let at = world.hosts[host].place_in_zone;
+                    let touches = books.journal.touches(host);
+                    // The same few hosts are touched again and again.
+                    if tournament.seen[at] != touches {
+                        tournament.seen[at] = touches;
+                        tournament.set(at, question.score(world, books, host));
                     }
                 }
             }
-            _ => tournament.fill(hosts.iter().map(|&host| question.score(world, books, host))),
+            _ => {
+                for (seen, &host) in tournament.seen.iter_mut().zip(hosts) {
+                    *seen = books.journal.touches(host);
+                }
+                tournament.fill(hosts.iter().map(|&host| question.score(world, books, host)));
+            }
         }
-        tournament.read = books.journal.end();
+        tournament.read = books.journal.end(zone);
         tournament
-            .best(|at| good(hosts[at]))
-            .map(|(score, at)| (score, hosts[at]))
     }
 }
 
-/// The hosts that were touched, in order. Not part of the state: two books are equal whatever their journals say.
+/// The hosts that were touched, per zone in order. Not part of the state: two books are equal whatever their journals
+/// say.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Journal {
+    zones: Vec<Entries>,
+    /// Per host, how often it was touched.
+    touches: Vec<u32>,
+}
+
+/// Those of one zone.
+#[derive(Clone, Debug, Default)]
+struct Entries {
     touched: Vec<usize>,
     /// How many were dropped from the front.
     dropped: usize,
 }
 
-/// Entries kept: a reader that has missed more starts afresh.
-const MOST_ENTRIES: usize = 1 << 16;
+/// Entries kept per zone: a reader that has missed more starts afresh.
+const MOST_ENTRIES: usize = 1 << 14;
 
 impl Journal {
     /// Notes that something about the host has changed.
-    pub(crate) fn touch(&mut self, host: usize) {
-        if self.touched.len() >= MOST_ENTRIES {
-            self.dropped += self.touched.len();
-            self.touched.clear();
+    pub(crate) fn touch(&mut self, zone: usize, host: usize) {
+        if self.zones.len() <= zone {
+            self.zones.resize_with(zone + 1, Entries::default);
         }
-        self.touched.push(host);
+        if self.touches.len() <= host {
+            self.touches.resize(host + 1, 0);
+        }
+        self.touches[host] = self.touches[host].wrapping_add(1);
+        let entries = &mut self.zones[zone];
+        if entries.touched.len() >= MOST_ENTRIES {
+            entries.dropped += entries.touched.len();
+            entries.touched.clear();
+        }
+        entries.touched.push(host);
     }
 
-    fn end(&self) -> usize {
-        self.dropped + self.touched.len()
+    fn touches(&self, host: usize) -> u32 {
+        self.touches.get(host).copied().unwrap_or(0)
+    }
+
+    fn end(&self, zone: usize) -> usize {
+        let entries = self.zones.get(zone);
+        entries.map_or(0, |entries| entries.dropped + entries.touched.len())
     }
 
     /// What came after `read`; `None` when that is no longer known.
-    fn since(&self, read: usize) -> Option<&[usize]> {
-        self.touched.get(read.checked_sub(self.dropped)?..)
+    fn since(&self, zone: usize, read: usize) -> Option<&[usize]> {
+        let Some(entries) = self.zones.get(zone) else {
+            return Some(&[]);
+        };
+        entries.touched.get(read.checked_sub(entries.dropped)?..)
     }
 }
 
@@ -254,14 +330,15 @@ mod tests {
     #[test]
     fn a_journal_never_forgets_silently() {
         let mut journal = Journal::default();
-        journal.touch(4);
-        let read = journal.end();
+        journal.touch(1, 4);
+        let read = journal.end(1);
         for host in 0..MOST_ENTRIES {
-            journal.touch(host);
+            journal.touch(1, host);
         }
-        assert_eq!(journal.since(read), None);
-        let read = journal.end();
-        journal.touch(9);
-        assert_eq!(journal.since(read), Some(&[9][..]));
+        assert_eq!(journal.since(1, read), None);
+        let read = journal.end(1);
+        journal.touch(1, 9);
+        assert_eq!(journal.since(1, read), Some(&[9][..]));
+        assert_eq!(journal.since(0, 0), Some(&[][..]));
     }
 }

@@ -1,7 +1,7 @@
 //! What a loss does: read off the plan, nothing is decided. No I/O.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::fleet::Fleet;
 use crate::ids::HostName;
@@ -45,61 +45,57 @@ pub fn simulate_loss(fleet: &Fleet, plan: &Plan, scenario: &Scenario) -> LossOut
     }
     outcome.racks.retain(|name, _| !scenarios.takes_rack(index, name));
 
-    let mut on: BTreeSet<&HostName> = BTreeSet::new();
+    // Only looked up, never walked: their order is of no account.
+    let mut on: HashSet<&str> = HashSet::with_capacity(fleet.hosts.len());
     for (name, host) in &fleet.hosts {
         if host.powered || host.taken_cpu_milli > 0 {
-            on.insert(name);
+            on.insert(name.as_str());
         }
     }
-    on.extend(plan.servers.values().map(|decided| &decided.placement.host));
     let mut order = Vec::new();
+    // Both maps are in the order of identities: one walk of both finds each server's specification.
+    let mut specs = fleet.servers.iter();
+    let mut spec = specs.next();
     for (id, decided) in &plan.servers {
-        let Some(server) = fleet.servers.get(id) else {
+        while spec.is_some_and(|(other, _)| other < id) {
+            spec = specs.next();
+        }
+        on.insert(decided.placement.host.as_str());
+        let Some((_, server)) = spec.filter(|(other, _)| *other == id) else {
             continue;
         };
-        if scenarios
-            .taking(&decided.placement)
-            .binary_search(&index)
-            .is_err()
-        {
+        if !scenarios.takes(index, &decided.placement) {
             continue;
         }
         let backup = decided.backup.as_ref();
-        match backup.filter(|spot| scenarios.taking(spot).binary_search(&index).is_err()) {
-            Some(to) => {
-                let start = Start {
-                    server: id.clone(),
-                    tier: server.tier,
-                    from: decided.placement.clone(),
-                    to: to.clone(),
-                    running: server.running,
-                };
-                order.push((
-                    (server.tier, Reverse(server.memory_mib), Reverse(server.cpu_milli)),
-                    server.cpu_milli,
-                    start,
-                ));
-            }
+        match backup.filter(|spot| !scenarios.takes(index, spot)) {
+            Some(to) => order.push((id, server, decided, to)),
             None if server.copies <= 1 => outcome.single_copy.push(id.clone()),
             None => outcome.stranded.push(id.clone()),
         }
     }
-    order.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.2.server.cmp(&b.2.server)));
-    add_draw(
-        fleet,
-        &mut outcome,
-        &order
-            .iter()
-            .map(|(_, cpu, start)| (*cpu, start))
-            .collect::<Vec<_>>(),
-        &on,
-    );
-    outcome.starts = order.into_iter().map(|(_, _, start)| start).collect();
+    // In the order of identities already: a stable sort keeps that among equals.
+    order.sort_by_key(|(_, server, _, _)| {
+        (server.tier, Reverse(server.memory_mib), Reverse(server.cpu_milli))
+    });
+    let starts: Vec<Start> = order
+        .iter()
+        .map(|(id, server, decided, to)| Start {
+            server: (*id).clone(),
+            tier: server.tier,
+            from: decided.placement.clone(),
+            to: (*to).clone(),
+            running: server.running,
+        })
+        .collect();
+    let draws = order.iter().map(|(_, server, ..)| server.cpu_milli);
+    add_draw(fleet, &mut outcome, &draws.zip(&starts).collect::<Vec<_>>(), &on);
+    outcome.starts = starts;
     outcome
 }
 
 /// Adds what the starts draw, and the idle draw of hosts that sleep until then.
-fn add_draw(fleet: &Fleet, outcome: &mut LossOutcome, starts: &[(i64, &Start)], on: &BTreeSet<&HostName>) {
+fn add_draw(fleet: &Fleet, outcome: &mut LossOutcome, starts: &[(i64, &Start)], on: &HashSet<&str>) {
     let mut woken: BTreeSet<&HostName> = BTreeSet::new();
     let mut added: std::collections::BTreeMap<&crate::ids::RackName, i64> = std::collections::BTreeMap::new();
     for (cpu, start) in starts {
@@ -113,7 +109,7 @@ fn add_draw(fleet: &Fleet, outcome: &mut LossOutcome, starts: &[(i64, &Start)], 
         let draw = crate::draw::server_mw(*cpu, host, overcommit);
         let milliwatts = added.entry(&start.to.rack).or_default();
         *milliwatts = milliwatts.saturating_add(draw);
-        if !on.contains(&start.to.host) && woken.insert(&start.to.host) {
+        if !on.contains(start.to.host.as_str()) && woken.insert(&start.to.host) {
             *milliwatts = milliwatts.saturating_add(host.idle_watts.saturating_mul(1000));
         }
     }

@@ -30,6 +30,7 @@ pub(crate) struct Piles {
     piles: Vec<Pile>,
     /// The capacity that directions and sizes were last worked out for.
     capacity: Amount,
+    inverse: Amount,
 }
 
 impl Piles {
@@ -58,6 +59,7 @@ impl Piles {
         Self {
             piles,
             capacity: [0; DIMS],
+            inverse: [0; DIMS],
         }
     }
 
@@ -101,10 +103,11 @@ impl Piles {
     /// Turns to another host.
     fn look(&mut self, capacity: Amount) {
         let same = self.capacity == capacity;
+        self.inverse = score::inverse(capacity);
         for pile in &mut self.piles {
             pile.refused = false;
             if !same {
-                pile.direction = Direction::of(pile.demand, capacity);
+                pile.direction = Direction::of(pile.demand, capacity, self.inverse);
                 let size = |d: usize| (pile.demand[d] << 12) / capacity[d].max(1);
                 pile.size = size(0).max(size(1));
             }
@@ -114,7 +117,7 @@ impl Piles {
 
     /// The pile that suits what is left best; of equals the first.
     fn best(&self, free: Amount, capacity: Amount) -> Option<usize> {
-        let left = score::shares(free, capacity);
+        let left = score::shares(free, capacity, self.inverse);
         let mut best: Option<(i64, usize)> = None;
         for (at, pile) in self.piles.iter().enumerate() {
             if pile.refused || pile.demand[0] > free[0] || pile.demand[1] > free[1] {

@@ -5,7 +5,7 @@
 //! only what it needs. What it decides is what `plan` would adopt: hand [`Planner::fleet`] to `plan` at any time, and
 //! nothing moves.
 
-use std::collections::{BTreeMap, HashMap};
+use rustc_hash::FxHashMap;
 
 use crate::admit;
 use crate::colocate::Space;
@@ -32,9 +32,9 @@ pub struct Planner<'f> {
     used: Use,
     options: PlanOptions,
     /// By identity. Only ever looked up, never walked.
-    known: HashMap<ServerId, usize>,
-    /// Servers that came after the fleet was read.
-    came: BTreeMap<ServerId, Server>,
+    known: FxHashMap<ServerId, usize>,
+    /// Servers that came after the fleet was read. Walked only into a sorted map.
+    came: FxHashMap<ServerId, Server>,
     /// Places in the books whose server has gone.
     free: Vec<usize>,
 }
@@ -49,7 +49,7 @@ impl<'f> Planner<'f> {
         let space = std::mem::take(&mut engine.space);
         let index = std::mem::take(&mut engine.index);
         drop(engine);
-        let mut known = HashMap::with_capacity(world.servers.len());
+        let mut known = FxHashMap::default();
         let mut free = Vec::new();
         for (at, server) in world.servers.iter().enumerate() {
             if books.slots[at].is_placed() {
@@ -66,11 +66,14 @@ impl<'f> Planner<'f> {
             used,
             options: options.clone(),
             known,
-            came: BTreeMap::new(),
+            came: FxHashMap::default(),
             free: Vec::new(),
         };
         for at in free {
             planner.forget(at);
+        }
+        for class in &planner.world.classes {
+            planner.index.prepare(&planner.world, &planner.books, class);
         }
         planner
     }

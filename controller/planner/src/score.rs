@@ -18,13 +18,15 @@ const LEFT: i64 = 8;
 /// Step between two kinds of host (on, asleep, asleep with reserves): more than any sum of the finer terms.
 pub(crate) const KIND: i64 = 1 << 32;
 
-/// Share of `whole`, `ONE` is all of it. Zero of zero is nothing.
-fn share(part: i64, whole: i64) -> i64 {
-    if whole <= 0 {
-        0
-    } else {
-        (part.clamp(0, whole) * ONE) / whole
-    }
+/// What a capacity is multiplied by instead of dividing by it: 2^44 over it, nothing for none.
+pub(crate) fn inverse(capacity: Amount) -> Amount {
+    capacity.map(|whole| if whole <= 0 { 0 } else { (ONE << 32) / whole })
+}
+
+/// Share of a capacity, `ONE` is all of it, by its [`inverse`]. The part is cut to 0 and the whole, so that the
+/// product stays below 2^44.
+fn share(part: i64, whole: i64, inverse: i64) -> i64 {
+    (part.clamp(0, whole.max(0)) * inverse) >> 32
 }
 
 /// The direction of a request, in shares of a host: cores and MiB weigh alike.
@@ -37,10 +39,11 @@ pub(crate) struct Direction {
 
 impl Direction {
     /// The direction of `demand` on a host of this capacity, the larger share scaled to between `ONE` / 2 and `ONE`:
-    /// that of a small request would else drown in rounding.
-    pub(crate) fn of(demand: Amount, capacity: Amount) -> Self {
-        let shift = |amount: i64, whole: i64| if whole <= 0 { 0 } else { (amount << 20) / whole };
-        let mut shares = [shift(demand[0], capacity[0]), shift(demand[1], capacity[1])];
+    /// that of a small request would else drown in rounding. The demand fits the capacity.
+    pub(crate) fn of(demand: Amount, capacity: Amount, inverse: Amount) -> Self {
+        // 2^20 is all of the host.
+        let shift = |d: usize| (demand[d].clamp(0, capacity[d].max(0)) * inverse[d]) >> 24;
+        let mut shares = [shift(0), shift(1)];
         let most = shares[0].max(shares[1]);
         if most > ONE {
             let down = most.ilog2() - ONE.ilog2();
@@ -55,8 +58,8 @@ impl Direction {
 }
 
 /// What is free, in shares of the host.
-pub(crate) fn shares(free: Amount, capacity: Amount) -> [i64; DIMS] {
-    [share(free[0], capacity[0]), share(free[1], capacity[1])]
+pub(crate) fn shares(free: Amount, capacity: Amount, inverse: Amount) -> [i64; DIMS] {
+    [0, 1].map(|d| share(free[d], capacity[d], inverse[d]))
 }
 
 /// Square of the sine of the angle between what is free and what is asked, `ONE` is a right angle.
@@ -70,11 +73,6 @@ pub(crate) fn misfit_of(free: [i64; DIMS], asked: Direction) -> i64 {
     cross * cross * ONE / norms
 }
 
-/// As [`misfit_of`], from amounts.
-pub(crate) fn misfit(free: Amount, demand: Amount, capacity: Amount) -> i64 {
-    misfit_of(shares(free, capacity), Direction::of(demand, capacity))
-}
-
 /// What running a request of this size on the host costs. The host has room for it.
 pub(crate) fn primary(world: &World<'_>, books: &Books, demand: Amount, host: usize) -> i64 {
     let dense = &world.hosts[host];
@@ -82,7 +80,7 @@ pub(crate) fn primary(world: &World<'_>, books: &Books, demand: Amount, host: us
     let mut left = 0;
     for d in 0..DIMS {
         free[d] -= books.used[host][d] + books.most_reserved[host][d];
-        left += share(free[d] - demand[d], dense.capacity[d]);
+        left += share(free[d] - demand[d], dense.capacity[d], dense.inverse[d]);
     }
     let kind = if books.is_on(world, host) {
         0
@@ -91,7 +89,11 @@ pub(crate) fn primary(world: &World<'_>, books: &Books, demand: Amount, host: us
     } else {
         2 * KIND + inefficiency(world, host)
     };
-    kind + misfit(free, demand, dense.capacity) + LEFT * left
+    let misfit = misfit_of(
+        shares(free, dense.capacity, dense.inverse),
+        Direction::of(demand, dense.capacity, dense.inverse),
+    );
+    kind + misfit + LEFT * left
 }
 
 /// What reserving the host for a request of this size costs when scenario `lost` is the one that matters.
@@ -104,10 +106,15 @@ pub(crate) fn backup(world: &World<'_>, books: &Books, demand: Amount, host: usi
     let (mut growth, mut left) = (0, 0);
     for (d, amount) in demand.into_iter().enumerate() {
         let reserved = books.reserved[at][d] + amount;
-        growth += share(reserved - books.most_reserved[host][d], dense.capacity[d]);
+        growth += share(
+            reserved - books.most_reserved[host][d],
+            dense.capacity[d],
+            dense.inverse[d],
+        );
         left += share(
             dense.capacity[d] - books.used[host][d] - reserved,
             dense.capacity[d],
+            dense.inverse[d],
         );
     }
     let (kind, order) = if books.is_on(world, host) {
@@ -126,13 +133,23 @@ pub(crate) fn backup_cost(score: i64) -> i64 {
     (score >> 28) + ((score >> 24) & 15) * ONE
 }
 
-/// Idle draw per virtual core, fixed point: 2^16 is one milliwatt per thousandth of a core, that is a watt per core.
-/// Stays below [`KIND`], up to which it is cut.
-pub(crate) fn inefficiency(world: &World<'_>, host: usize) -> i64 {
-    let dense = &world.hosts[host];
-    if dense.capacity[0] <= 0 {
-        KIND / 2
-    } else {
-        ((dense.idle_mw << 16) / dense.capacity[0]).min(KIND / 2)
+/// Idle draw for what a host offers: milliwatts for a thousandth of the fleet's cores and memory together, each
+/// weighed by how much of it is asked for. Below [`KIND`], up to which it is cut.
+pub(crate) fn inefficiency_of(idle_mw: i64, capacity: Amount, offered: Amount, weights: Amount) -> i64 {
+    // 2^40 is all of the fleet.
+    let part = |d: usize| {
+        let share = (i128::from(capacity[d].max(0)) << 40) / i128::from(offered[d].max(1));
+        share * i128::from(weights[d]) / i128::from((weights[0] + weights[1]).max(1))
+    };
+    let offers = part(0) + part(1);
+    if offers <= 0 {
+        return KIND / 2;
     }
+    let milliwatts = (i128::from(idle_mw) << 30) / offers;
+    i64::try_from(milliwatts).unwrap_or(i64::MAX).min(KIND / 2)
+}
+
+/// As [`inefficiency_of`], of a host of the fleet.
+pub(crate) fn inefficiency(world: &World<'_>, host: usize) -> i64 {
+    world.hosts[host].inefficiency
 }

@@ -152,14 +152,14 @@ impl Books {
     pub(crate) fn claim(&mut self, world: &World<'_>, server: usize, host: usize) {
         self.add_primary(world, server, host);
         self.claims[host] += 1;
-        self.journal.touch(host);
+        self.journal.touch(world.hosts[host].zone, host);
     }
 
     /// Undoes [`Books::claim`].
     pub(crate) fn unclaim(&mut self, world: &World<'_>, server: usize) {
         if let Some(host) = self.slots[server].primary {
             self.claims[host] -= 1;
-            self.journal.touch(host);
+            self.journal.touch(world.hosts[host].zone, host);
         }
         self.remove_primary(world, server);
     }
@@ -243,7 +243,7 @@ impl Books {
     }
 
     fn book_primary(&mut self, world: &World<'_>, server: usize, host: usize, sign: i64) {
-        self.journal.touch(host);
+        self.journal.touch(world.hosts[host].zone, host);
         let (dense, demand) = (&world.hosts[host], world.servers[server].demand);
         for (d, amount) in demand.into_iter().enumerate() {
             self.used[host][d] += sign * amount;
@@ -265,7 +265,7 @@ impl Books {
         else {
             return;
         };
-        self.journal.touch(host);
+        self.journal.touch(world.hosts[host].zone, host);
         let (dense, wanted) = (&world.hosts[host], &world.servers[server]);
         let draw = dense.draw_mw(wanted.demand[0]);
         let on = self.is_on(world, host);

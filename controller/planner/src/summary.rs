@@ -1,6 +1,6 @@
 //! Every scenario of a fleet, what each takes, and what that does to a plan. No I/O.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::engine::Engine;
 use crate::fleet::{Fleet, State};
@@ -12,8 +12,8 @@ use crate::scenario::Scenario;
 pub(crate) struct Scenarios {
     /// Sorted.
     pub(crate) all: Vec<Scenario>,
-    /// By rack: its site, and the scenarios that take it, ascending. Those of its site are among them.
-    by_rack: BTreeMap<RackName, (SiteName, Vec<usize>)>,
+    /// Only looked up, never walked. By rack: its site, and the scenarios that take it, ascending. Those of its site are among them.
+    by_rack: HashMap<RackName, (SiteName, Vec<usize>)>,
     /// By site: those that take the whole site, ascending.
     by_site: BTreeMap<SiteName, Vec<usize>>,
 }
@@ -96,7 +96,7 @@ impl Scenarios {
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect();
-        let mut by_rack: BTreeMap<RackName, (SiteName, Vec<usize>)> = BTreeMap::new();
+        let mut by_rack: HashMap<RackName, (SiteName, Vec<usize>)> = HashMap::new();
         let mut by_site: BTreeMap<SiteName, Vec<usize>> = BTreeMap::new();
         for (index, scenario) in all.iter().enumerate() {
             for &site in sites.get(scenario).into_iter().flatten() {
@@ -133,6 +133,11 @@ impl Scenarios {
             .map(|(_, taking)| taking)
             .or_else(|| self.by_site.get(&spot.site))
             .map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the scenario with this index takes what is at this place.
+    pub(crate) fn takes(&self, scenario: usize, spot: &Spot) -> bool {
+        self.taking(spot).binary_search(&scenario).is_ok()
     }
 
     /// The scenarios that take a rack of the fleet.

@@ -9,6 +9,7 @@ use super::{DenseHost, DenseRack, DenseSite, World, Zone, power};
 use crate::fleet::{Fleet, Host, HostUse, Rack, Site, State};
 use crate::ids::{HostName, SiteName};
 use crate::plan::Problem;
+use crate::score;
 
 /// Largest number of thousandths of a core on a host or in a request: a million cores.
 pub(super) const MAX_CPU: i64 = 1_000_000_000;
@@ -71,6 +72,7 @@ pub(crate) fn build(fleet: &Fleet) -> World<'_> {
         problems: Vec::new(),
     };
     dense_servers(&mut world);
+    weigh_hosts(&mut world);
     world.problems = notes.0;
     world.problems.sort();
     world
@@ -310,16 +312,19 @@ fn dense_host(
         (host.idle_watts, host.max_watts - host.idle_watts)
     };
     let powered = fenced || unready || host.powered || host.taken_cpu_milli > 0;
+    let capacity = [
+        free_cpu * overcommit / 100,
+        (host.memory_mib - host.taken_memory_mib).max(0),
+    ];
     DenseHost {
         name: name.clone(),
         site,
         rack,
         zone: dense_rack.zone,
         place_in_zone: 0,
-        capacity: [
-            free_cpu * overcommit / 100,
-            (host.memory_mib - host.taken_memory_mib).max(0),
-        ],
+        capacity,
+        inverse: score::inverse(capacity),
+        inefficiency: 0,
         full_cpu: host.cpu_milli * overcommit / 100,
         idle_mw: idle * 1000,
         dynamic_mw: dynamic * 1000,
@@ -328,5 +333,29 @@ fn dense_host(
         keeps_reserves: dense_site.unknown || (!held && host.usable != HostUse::Cordoned),
         draining,
         held,
+    }
+}
+
+/// How efficient every host is, by what the servers ask for in all.
+fn weigh_hosts(world: &mut World<'_>) {
+    let mut offered = [0i64; 2];
+    for host in &world.hosts {
+        for (sum, amount) in offered.iter_mut().zip(host.capacity) {
+            *sum = sum.saturating_add(amount);
+        }
+    }
+    let mut asked = [0i64; 2];
+    for server in &world.servers {
+        for (sum, amount) in asked.iter_mut().zip(server.demand) {
+            *sum = sum.saturating_add(amount);
+        }
+    }
+    // Thousandths of what is offered; the square makes the scarcer one count more.
+    let weights = [0, 1].map(|d| {
+        let load = (i128::from(asked[d]) * 1000 / i128::from(offered[d].max(1))).clamp(1, 1000);
+        i64::try_from(load * load).unwrap_or(1)
+    });
+    for host in &mut world.hosts {
+        host.inefficiency = score::inefficiency_of(host.idle_mw, host.capacity, offered, weights);
     }
 }

@@ -94,6 +94,10 @@ pub(crate) struct DenseHost {
     pub(crate) place_in_zone: usize,
     /// For us: after overcommit and after what others' pods take.
     pub(crate) capacity: Amount,
+    /// `score::inverse` of the capacity.
+    pub(crate) inverse: Amount,
+    /// `score::inefficiency_of` it.
+    pub(crate) inefficiency: i64,
     /// Virtual cores of the whole host, in thousandths: the denominator of the draw.
     pub(crate) full_cpu: i64,
     pub(crate) idle_mw: i64,

@@ -1,6 +1,6 @@
 //! Servers in dense form: all of a fleet's, or one more. No I/O.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap as HashMap;
 
 use super::build::{MAX_CPU, MAX_MIB};
 use super::{Apartness, Circle, Class, DenseServer, Group, Was, World};
