@@ -31,6 +31,9 @@ struct Sites {
 }
 
 /// Places all of `batch` (in turn order), or nothing. Returns whether it placed them.
+///
+/// Residents of unlike shape fill hosts best when all sizes share them; but large sizes then may find no whole host for
+/// their reserve. So the phases from which on sizes share hosts are tried in turn, the most sharing first.
 pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
     let world = engine.world;
     let weights = weights(world);
@@ -45,7 +48,6 @@ pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
         }
     }
     let mut phases: [Vec<usize>; PHASES] = Default::default();
-    let mut left = Vec::new();
     // Affinity groups go first, and each as a whole: what they need on one host is more than any one server.
     let mut circles = Vec::new();
     for server in order {
@@ -55,20 +57,37 @@ pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
         }
         phases[loads.phases[world.servers[server].class]].push(server);
     }
-    let mut done: Vec<usize> = Vec::with_capacity(batch.len());
     circles.sort_by_key(|&v| world.servers[v].together.map(|(circle, _)| circle));
-    if !place_singly(engine, &circles, &mut done) {
+    (1..PHASES).any(|shared| attempt(engine, &circles, &phases, &chosen, shared))
+}
+
+/// Places everything, or nothing; sizes of the phases from `shared` on share hosts.
+fn attempt(
+    engine: &mut Engine<'_, '_>,
+    circles: &[usize],
+    phases: &[Vec<usize>; PHASES],
+    chosen: &[Option<Sites>],
+    shared: usize,
+) -> bool {
+    let world = engine.world;
+    let (mut done, mut left) = (Vec::new(), Vec::new());
+    if !place_singly(engine, circles, &mut done) {
         return undo(engine, done);
     }
-    for servers in phases {
-        fill_residents(engine, &servers, &chosen);
+    for (at, servers) in phases.iter().enumerate() {
+        if at < shared {
+            fill_residents(engine, servers, chosen);
+        } else if at == shared {
+            fill_residents(engine, &phases[shared..].concat(), chosen);
+        }
+        // Reserves come in phases, so that whole hosts go to those that need them.
         let wanted = servers.iter().filter_map(|&server| {
             let to = chosen[server]?.backup?;
             engine.books.slots[server].is_placed().then_some((server, to))
         });
         let wanted: Vec<(usize, usize)> = wanted.collect();
         reserves::pack(engine, &wanted);
-        for server in servers {
+        for &server in servers {
             let slot = &engine.books.slots[server];
             if slot.is_placed() && (slot.backup.is_some() || !world.servers[server].is_protected()) {
                 done.push(server);
@@ -79,7 +98,15 @@ pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
         }
     }
     if !place_singly(engine, &left, &mut done) {
-        return undo(engine, done);
+        // Residents of phases not reached are in none of the lists.
+        return undo(
+            engine,
+            phases
+                .concat()
+                .into_iter()
+                .chain(circles.iter().copied())
+                .collect(),
+        );
     }
     consolidate::tighten(engine);
     true
@@ -119,7 +146,7 @@ fn weights(world: &World<'_>) -> Vec<i64> {
 pub(crate) const PHASES: usize = 4;
 
 /// A size is rare when fewer than one host in this many is large enough for it.
-const RARE: usize = 8;
+const RARE: usize = 2;
 
 /// Per class its phase: rare sizes, those that need more than half of the largest host, those that need more than half
 /// of the median one, in either measure, and the rest.
