@@ -54,18 +54,6 @@ pub async fn reports(world: &World) -> Result<Reports, Error> {
     Ok(all)
 }
 
-/// By server (`namespace/name`): how many of its pairs have reported between two looks.
-#[must_use]
-pub fn reported(before: &Reports, after: &Reports) -> BTreeMap<String, usize> {
-    let mut count = BTreeMap::new();
-    for (key, (server, now)) in after {
-        if before.get(key).map(|(_, then)| then) != Some(now) {
-            *count.entry(format!("{}/{server}", key.0)).or_default() += 1;
-        }
-    }
-    count
-}
-
 /// Pairs of which a transfer is under way or due about now, by daily schedules such as `7 3 * * *`; another schedule counts as due.
 pub async fn due(world: &World, now: Timestamp) -> Result<Vec<String>, Error> {
     let clock = now.to_zoned(TimeZone::UTC);

@@ -16,10 +16,8 @@ use raidc_e2e::install;
 use raidc_e2e::inventory;
 use raidc_e2e::quiet;
 use raidc_e2e::recount;
-use raidc_e2e::rights;
 use raidc_e2e::servers;
 use raidc_e2e::world::PULL_SECRET;
-use raidc_lab::AuditEntry;
 use raidc_lab::AuditFilter;
 use raidc_lab::Profile;
 use std::time::Duration;
@@ -44,7 +42,7 @@ fn examples_leave_nothing_unplaced_unprotected_or_miscounted_in_the_light_lab() 
 
 async fn main_job(name: &str, profile: Profile) {
     let mut world = World::up(name, profile).await.unwrap();
-    // A claim that outlives the pauses of a busy machine; what happens when it does not is for `killed_controller` and `faults`.
+    // A claim that outlives the pauses of a busy machine; what happens when it does not is for `killed_controller`.
     world.lease_seconds = 60;
     world.start_controller("a").unwrap();
     world.start_controller("b").unwrap();
@@ -103,13 +101,12 @@ async fn main_job(name: &str, profile: Profile) {
     lives::disks_that_should_go_never_stay(&world).await;
     lives::an_order_that_is_not_carried_out_never_pretends(&world).await;
     lives::a_tenant_that_leaves_never_leaves_anything(&world).await;
-    a_transfer_never_costs_more_than_one_write(&world).await;
-    no_spec_is_ever_written_and_no_right_is_missing_or_spare(&world);
+    no_spec_is_ever_written_and_no_right_is_missing(&world);
     world.lab.check().unwrap();
 }
 
 /// Of RAIDC's own kinds the controller writes the status, and the object only for its finalizer.
-fn no_spec_is_ever_written_and_no_right_is_missing_or_spare(world: &World) {
+fn no_spec_is_ever_written_and_no_right_is_missing(world: &World) {
     let filter = AuditFilter {
         user: Some(USER.to_owned()),
         ..AuditFilter::default()
@@ -127,62 +124,6 @@ fn no_spec_is_ever_written_and_no_right_is_missing_or_spare(world: &World) {
         touched.is_empty(),
         "written besides status and finalizers: {touched:?}"
     );
-    let used = rights::used(&entries);
-    println!("{} rights are used", used.len());
-    assert_eq!(rights::differences(&used), Vec::<String>::new());
-}
-
-/// Every transfer brings a newer recovery point, which is news: one write of its server's status. It is none for anything else, and
-/// the two reports of a transfer, whichever comes first, never make two.
-async fn a_transfer_never_costs_more_than_one_write(world: &World) {
-    println!("a transfer of a copy never costs more than one write");
-    let policy = [
-        "patch",
-        "replicationpolicy",
-        "silver",
-        "--type=merge",
-        "-p",
-        r#"{"spec":{"rpo":"15m"}}"#,
-    ];
-    world.cluster.kubectl(&policy).await.unwrap();
-    let of_server = |e: &AuditEntry| e.resource == "virtualservers" && e.subresource == "status";
-    servers::eventually(
-        "ten seconds pass with no write but of servers' status",
-        WITHIN,
-        || async {
-            let since = jiff::Timestamp::now();
-            tokio::time::sleep(Duration::from_secs(10)).await;
-            let mut seen = quiet::writes(world, since).map_err(|e| e.to_string())?;
-            seen.retain(|e| !of_server(e));
-            seen.first().map_or(Ok(()), |first| Err(format!("{first:?}")))
-        },
-    )
-    .await
-    .unwrap();
-    let before = quiet::reports(world).await.unwrap();
-    // A report is followed by its write: what was reported just before the window may still be written in it.
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    let since = jiff::Timestamp::now();
-    tokio::time::sleep(QUIET).await;
-    let seen = quiet::writes(world, since).unwrap();
-    let mut reported = quiet::reported(&before, &quiet::reports(world).await.unwrap());
-    println!(
-        "{} pairs reported, {} writes",
-        reported.values().sum::<usize>(),
-        seen.len()
-    );
-    assert!(
-        !reported.is_empty(),
-        "no transfer ended in this minute, so that nothing is shown"
-    );
-    for entry in &seen {
-        assert!(of_server(entry), "a transfer is no news for {entry:?}");
-        let left = reported.get_mut(&format!("{}/{}", entry.namespace, entry.name));
-        match left {
-            Some(left) if *left > 0 => *left -= 1,
-            _ => panic!("written once more than its pairs have reported: {entry:?}"),
-        }
-    }
 }
 
 /// Exactly zero, but the leader's claim. The platform team lets copies be a week old, so that transfers are daily, and the minute

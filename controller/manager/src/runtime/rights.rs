@@ -1,5 +1,4 @@
-//! Every right that the operator needs, and why: the chart's ClusterRole is compared with this table, and so is the audit log
-//! of the end-to-end tests. No I/O.
+//! Every right that the operator needs, and why: the chart's ClusterRole is compared with this table. No I/O.
 
 /// Where a right is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

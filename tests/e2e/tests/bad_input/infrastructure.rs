@@ -198,7 +198,7 @@ fn object_older_than_the_schema_never_stops_the_others() {
         )
         .await;
         becomes_ready(cluster, "ancient").await;
-        // The one reading of a single object that the whole main job does not need; `rights::SPARE` leans on this.
+        // The one reading of a single object that the whole main job does not need.
         let asked = shared()
             .1
             .lab

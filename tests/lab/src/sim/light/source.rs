@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -18,6 +19,9 @@ use crate::sim::engine::{Change, Context, Keeper, Kind, Next, Seen, within};
 use crate::sim::guest::{WRITTEN, Written};
 use crate::sim::places::sites_of_volume;
 use crate::sim::value::{Key, Look, time};
+
+/// How often a sending end looks again for its destination: the volume that it listens with tells no sender when it is bound.
+const SEARCH: Duration = Duration::from_secs(2);
 
 /// Keeps the sending ends.
 pub(crate) struct Sources {
@@ -94,10 +98,13 @@ impl Sources {
         let (Some(destination), Some(copy), true) = (destination, copy, linked) else {
             context.reset(source.uid(), "sync");
             if let Some(left) = context.waiting(source.uid(), "connect", context.delays.connect) {
-                return Ok(Next::After(left));
+                return Ok(Next::After(left.min(SEARCH)));
             }
+            // VolSync's Job then starts another mover, which tries anew; nothing else would call for this look again.
+            context.reset(source.uid(), "connect");
             let failed = json!({"result": "Failed", "logs": "could not connect to the destination"});
-            return self.say(source, json!({"latestMoverStatus": failed})).await;
+            self.say(source, json!({"latestMoverStatus": failed})).await?;
+            return Ok(Next::After(SEARCH));
         };
         if let Some(left) = context.waiting(source.uid(), "sync", context.delays.sync) {
             return Ok(Next::After(left));
