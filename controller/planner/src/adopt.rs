@@ -12,7 +12,7 @@ pub(crate) fn adopt(engine: &mut Engine<'_, '_>) {
     let mut order: Vec<usize> = (0..world.servers.len())
         .filter(|&v| world.servers[v].was.is_some())
         .collect();
-    order.sort_by(|&a, &b| world.turn(a).cmp(&world.turn(b)));
+    order.sort_by_key(|&v| world.turn(v));
 
     for &server in &order {
         let Some(was) = &world.servers[server].was else {

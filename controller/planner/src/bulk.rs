@@ -152,13 +152,16 @@ const RARE: usize = 2;
 /// of the median one, in either measure, and the rest.
 pub(crate) fn phases(world: &World<'_>) -> Vec<usize> {
     let open = || world.hosts.iter().filter(|host| host.open);
-    let mut limits = [[0; DIMS]; 2];
-    for d in 0..DIMS {
+    let sorted = [0, 1].map(|d| {
         let mut amounts: Vec<i64> = open().map(|host| host.capacity[d]).collect();
         amounts.sort_unstable();
-        limits[0][d] = amounts.last().copied().unwrap_or(0) / 2;
-        limits[1][d] = amounts.get(amounts.len() / 2).copied().unwrap_or(0) / 2;
-    }
+        amounts
+    });
+    let half = |at: Option<&i64>| at.copied().unwrap_or(0) / 2;
+    let limits: [Amount; 2] = [
+        [0, 1].map(|d| half(sorted[d].last())),
+        [0, 1].map(|d| half(sorted[d].get(sorted[d].len() / 2))),
+    ];
     let exceeds = |demand: Amount, limit: Amount| (0..DIMS).any(|d| demand[d] > limit[d]);
     let hosts = open().count();
     let phase = |demand: Amount| {

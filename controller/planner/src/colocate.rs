@@ -322,7 +322,6 @@ impl Space {
     /// How many devices find a place in their order, each beside those before it.
     fn beside(&self, world: &World<'_>, books: &Books, index: usize, colocation: &Colocation) -> WaitingOn {
         let (mut space, mut books) = (self.clone(), books.clone());
-        let mut fit = 0;
         for (at, device) in colocation.devices.iter().enumerate() {
             if !space.stands(index, at) {
                 let racks = (0..world.racks.len())
@@ -333,7 +332,7 @@ impl Space {
                 let Some((rack, lowest)) = place else {
                     return WaitingOn::DevicesRoom {
                         device: device.name.clone(),
-                        fit,
+                        fit: count(at),
                         needed: count(colocation.devices.len()),
                     };
                 };
@@ -341,7 +340,6 @@ impl Space {
                 books.committed_mw[rack] += device.watts * 1000;
                 space.positions[index][at] = Some((rack, lowest));
             }
-            fit += 1;
         }
         // In their order they fit: the search for all at once was cut short.
         WaitingOn::Queue { ahead: 0 }

@@ -135,7 +135,7 @@ fn drop_unfit_reserves(engine: &mut Engine<'_, '_>, host: usize) {
                 .is_some_and(|at| world.hosts[at].rack == rack)
         })
         .collect();
-    there.sort_by(|&a, &b| world.turn(a).cmp(&world.turn(b)));
+    there.sort_by_key(|&v| world.turn(v));
     let places: Vec<(usize, Option<usize>)> =
         there.iter().map(|&v| (v, engine.books.slots[v].backup)).collect();
     for &(v, _) in &places {
@@ -209,16 +209,15 @@ fn relocate_circle(engine: &mut Engine<'_, '_>, server: usize, reason: MoveReaso
     for (member, wish) in members.iter().zip(&wishes) {
         let found = engine.find(*member, wish);
         let stays = |slot: &Slot| *member == server && slot.primary == before_of(&members, &before, server);
-        match found.filter(|slot| !stays(slot)) {
-            Some(slot) => engine.books.put(world, *member, &slot),
-            None => {
-                for (&member, slot) in members.iter().zip(&before) {
-                    engine.books.lift(world, member);
-                    engine.books.put(world, member, slot);
-                }
-                return false;
-            }
+        if let Some(slot) = found.filter(|slot| !stays(slot)) {
+            engine.books.put(world, *member, &slot);
+            continue;
         }
+        for (&member, slot) in members.iter().zip(&before) {
+            engine.books.lift(world, member);
+            engine.books.put(world, member, slot);
+        }
+        return false;
     }
     for ((&member, wish), slot) in members.iter().zip(&wishes).zip(&before) {
         keep_data(engine, member, wish);
@@ -262,7 +261,7 @@ fn stay_near(engine: &mut Engine<'_, '_>, server: usize, before: &Slot, own_site
 /// Servers in turn order, reversed: the least important moves first.
 fn last_first(engine: &Engine<'_, '_>, mut servers: Vec<usize>) -> Vec<usize> {
     let world = engine.world;
-    servers.sort_by(|&a, &b| world.turn(b).cmp(&world.turn(a)));
+    servers.sort_by_key(|&v| std::cmp::Reverse(world.turn(v)));
     servers
 }
 

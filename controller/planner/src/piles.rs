@@ -27,7 +27,7 @@ struct Pile {
 
 /// All piles.
 pub(crate) struct Piles {
-    piles: Vec<Pile>,
+    list: Vec<Pile>,
     /// The capacity that directions and sizes were last worked out for.
     capacity: Amount,
     inverse: Amount,
@@ -57,7 +57,7 @@ impl Piles {
         // By size, so that ties between classes do not hang on who came first.
         piles.sort_by_key(|pile| pile.demand);
         Self {
-            piles,
+            list: piles,
             capacity: [0; DIMS],
             inverse: [0; DIMS],
         }
@@ -65,7 +65,7 @@ impl Piles {
 
     /// Nobody is left.
     pub(crate) fn is_empty(&self) -> bool {
-        self.piles.is_empty()
+        self.list.is_empty()
     }
 
     /// Fills a host of this capacity: `free` says what it has left, `put` puts a server there if it may.
@@ -79,7 +79,7 @@ impl Piles {
         self.look(capacity);
         let mut emptied = false;
         while let Some(at) = self.best(free(engine), capacity) {
-            let pile = &mut self.piles[at];
+            let pile = &mut self.list[at];
             let first = pile.servers.len().saturating_sub(TRIES);
             match (first..pile.servers.len())
                 .rev()
@@ -96,7 +96,7 @@ impl Piles {
             }
         }
         if emptied {
-            self.piles.retain(|pile| !pile.servers.is_empty());
+            self.list.retain(|pile| !pile.servers.is_empty());
         }
     }
 
@@ -104,7 +104,7 @@ impl Piles {
     fn look(&mut self, capacity: Amount) {
         let same = self.capacity == capacity;
         self.inverse = score::inverse(capacity);
-        for pile in &mut self.piles {
+        for pile in &mut self.list {
             pile.refused = false;
             if !same {
                 pile.direction = Direction::of(pile.demand, capacity, self.inverse);
@@ -119,7 +119,7 @@ impl Piles {
     fn best(&self, free: Amount, capacity: Amount) -> Option<usize> {
         let left = score::shares(free, capacity, self.inverse);
         let mut best: Option<(i64, usize)> = None;
-        for (at, pile) in self.piles.iter().enumerate() {
+        for (at, pile) in self.list.iter().enumerate() {
             if pile.refused || pile.demand[0] > free[0] || pile.demand[1] > free[1] {
                 continue;
             }

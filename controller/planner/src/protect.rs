@@ -13,7 +13,7 @@ pub(crate) fn protect(engine: &mut Engine<'_, '_>) -> bool {
     let mut todo: Vec<usize> = (0..world.servers.len())
         .filter(|&server| lacks(engine, server))
         .collect();
-    todo.sort_by(|&a, &b| world.turn(a).cmp(&world.turn(b)));
+    todo.sort_by_key(|&v| world.turn(v));
     let mut changed = false;
     for server in todo {
         changed |= protect_one(engine, server);

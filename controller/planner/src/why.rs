@@ -37,13 +37,12 @@ impl Against {
             Self::NotAllowed => 1,
             Self::Shares => 2,
             Self::TooSmall(_) => 3,
-            Self::Asleep => 4,
+            Self::Asleep | Self::Together => 4,
             Self::Full(..) => 5,
             Self::Ceiling(_) => 6,
             Self::Watts { .. } => 7,
             Self::Storage => 8,
             Self::Apart => 9,
-            Self::Together => 4,
         }
     }
 

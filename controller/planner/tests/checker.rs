@@ -1025,7 +1025,10 @@ proptest! {
             });
         }
         change("no reserve", &|plan| plan.backup = None);
-        change("no copies", &|plan| plan.copy_sites.clear());
+        // One that is told to be unprotected may have fewer copies than it had.
+        if was.unprotected.is_none() {
+            change("no copies", &|plan| plan.copy_sites.clear());
+        }
         change("unprotected", &|plan| {
             let on = Waiting::on(WaitingOn::UnknownTenant);
             plan.unprotected = plan.unprotected.is_none().then_some(Box::new(on));

@@ -178,18 +178,20 @@ pub async fn write<K: Object>(
     };
     let have = serde_json::to_value(object).map_err(json)?;
     let wanted = serde_json::to_value(wanted).map_err(json)?;
-    let Some(send) = part.change(&have["status"], &wanted) else {
+    let Some(change) = part.change(&have["status"], &wanted) else {
         return Ok(false);
     };
     tracing::debug!(kind = %K::kind(&()), name = %object.name_any(), manager = part.manager, "status changes");
-    let told = send["conditions"].clone();
+    let told = change["conditions"].clone();
     let (uid, version) = (object.uid().unwrap_or_default(), object.resource_version());
     let version = version.unwrap_or_default();
-    if ctx.sent.was(&uid, part.manager, &version, &send) {
+    if ctx.sent.was(&uid, part.manager, &version, &change) {
         return Ok(false);
     }
-    let sent = send.clone();
-    ctx.writer.apply_status(part.manager, object, send, None).await?;
+    let sent = change.clone();
+    ctx.writer
+        .apply_status(part.manager, object, change, None)
+        .await?;
     ctx.sent.note(&uid, part.manager, &version, &sent);
     ctx.recorder
         .tell(object, &have["status"]["conditions"], &told)

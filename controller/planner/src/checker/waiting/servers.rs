@@ -157,10 +157,10 @@ fn structure(room: &Room<'_, '_>, seeker: &Seeker<'_>, on: &WaitingOn, say: &mut
         // True when that many active sites may hold a copy, and that is fewer than the policy asks.
         WaitingOn::NoSecondSite { copies, sites } => {
             let hosted = |site: &&usize| base.hosts.iter().any(|host| host.open && host.site == **site);
-            let (there, hosted) = (open.len(), open.iter().filter(hosted).count());
+            let (there, bearing) = (open.len(), open.iter().filter(hosted).count());
             let few = *sites == count(there) && sites < copies;
-            let bare = *sites == count(hosted) && hosted < 2;
-            if *copies != spec.copies || !(few || bare) {
+            let unmanned = *sites == count(bearing) && bearing < 2;
+            if *copies != spec.copies || !(few || unmanned) {
                 say(format!(
                     "{there} active sites may hold its {} copies, and not {sites}",
                     spec.copies
