@@ -14,6 +14,7 @@ mod crd;
 pub mod drill;
 pub mod duration;
 pub mod failover;
+mod group;
 pub mod names;
 pub mod quantity;
 pub mod rack;

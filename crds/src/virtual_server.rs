@@ -1,6 +1,10 @@
 //! `VirtualServer`: a self-service virtual machine. No I/O.
 
 use crate::duration::Duration;
+pub use crate::group::Apart;
+pub use crate::group::ApartBy;
+pub use crate::group::Together;
+pub use crate::group::TogetherBy;
 use crate::quantity::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -41,6 +45,7 @@ use serde::Serialize;
 #[x_kube(validation = Rule::new("!has(oldSelf.disks) || oldSelf.disks.all(o, has(self.disks) && self.disks.exists(d, d.name == o.name))").message("a disk cannot be taken off the list: its data would be forgotten; delete the server or keep the disk"))]
 #[x_kube(validation = Rule::new("!has(self.cloudInit) || !has(self.sshKeys) || self.sshKeys.size() == 0").message("say sshKeys or cloudInit, not both: RAIDC does not read the Secret, so put the keys into its user data"))]
 #[x_kube(validation = Rule::new("!has(self.sshKeys) || self.sshKeys.map(k, k.size() + 5).sum() <= 1990").message("the sshKeys together are too long for a machine's first boot (about 1900 characters): use fewer or shorter keys (ed25519), or a Secret for cloudInit"))]
+#[x_kube(validation = Rule::new("!has(self.apart) || !has(self.together) || self.apart.group != self.together.group || (self.apart.by == 'Host' && self.together.by != 'Host') || (self.apart.by == 'Rack' && self.together.by == 'Site')").message("one group cannot be kept apart and together at the same level: name two groups, or let together be wider than apart (apart by Host, together by Rack or Site; apart by Rack, together by Site)"))]
 #[serde(rename_all = "camelCase")]
 pub struct VirtualServerSpec {
     /// size is one of the catalogue's sizes, such as m-4 (kubectl get virtualmachineclusterinstancetypes). Say size or resources.
@@ -100,6 +105,10 @@ pub struct VirtualServerSpec {
     /// apart keeps this server away from others of the same group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apart: Option<Apart>,
+    /// together keeps this server near others of the same group, such as an application near its database. A server that finds no room
+    /// where the others are waits; one that has its place already is not moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together: Option<Together>,
     /// tier: after a loss, tier 1 starts before tier 2, and so on to 5. Waiting servers are let in by the same order. Default 3.
     #[serde(default = "default_tier")]
     #[schemars(range(min = 1, max = 5))]
@@ -199,33 +208,6 @@ pub struct Network {
     /// attachment is the name of a NetworkAttachmentDefinition in the same namespace.
     #[schemars(length(min = 1, max = 63))]
     pub attachment: String,
-}
-
-/// Which servers stay apart, and how far.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Apart {
-    /// group: servers of this namespace with the same group stay apart.
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
-    pub group: String,
-    /// by: never on the same Host, Rack or Site. Default Host.
-    #[serde(default)]
-    pub by: ApartBy,
-}
-
-/// How far servers stay apart.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ApartBy {
-    /// Never on the same host.
-    #[default]
-    Host,
-    /// Never in the same rack.
-    Rack,
-    /// Never at the same site.
-    Site,
 }
 
 /// When a server is no longer needed.

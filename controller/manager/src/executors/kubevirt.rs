@@ -17,6 +17,8 @@ use uuid::Uuid;
 
 /// Label on the pods of a server in an anti-affinity group: the group.
 pub const APART_LABEL: &str = "raidc.dev/apart";
+/// Label on the pods of a server in a part of an anti-affinity group: the part, whose members may be together.
+pub const APART_DOMAIN_LABEL: &str = "raidc.dev/apart-domain";
 /// Time that a guest has to stop before it is switched off. KubeVirt's own default is 30 s, too short for a database.
 const STOP_SECONDS: i64 = 180;
 /// Longest user data that KubeVirt takes inline, in bytes (`cloudInitUserMaxLen` of its admission webhook).
@@ -82,7 +84,16 @@ pub struct Machine<'a> {
     /// Epoch under which it may run.
     pub epoch: i64,
     /// Anti-affinity group.
-    pub apart: Option<&'a str>,
+    pub apart: Option<ApartFrom<'a>>,
+}
+
+/// An anti-affinity group, as far as Kubernetes is asked to keep it apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApartFrom<'a> {
+    /// The group.
+    pub group: &'a str,
+    /// The part of it whose members may be together.
+    pub domain: Option<&'a str>,
 }
 
 /// The firmware UUID of a server: the same for as long as the server exists, wherever it runs.
@@ -122,8 +133,11 @@ pub fn user_data(keys: &[String]) -> String {
 #[must_use]
 pub fn machine(m: &Machine<'_>) -> Value {
     let mut labels = m.owner.labels();
-    if let Some(group) = m.apart {
-        labels.insert(APART_LABEL.to_owned(), Value::from(group));
+    if let Some(apart) = m.apart {
+        labels.insert(APART_LABEL.to_owned(), Value::from(apart.group));
+        if let Some(domain) = apart.domain {
+            labels.insert(APART_DOMAIN_LABEL.to_owned(), Value::from(domain));
+        }
     }
     let mut spec = json!({
         "runStrategy": if m.on { "Always" } else { "Halted" },
@@ -227,7 +241,8 @@ fn cloud_init(first_boot: FirstBoot<'_>) -> Value {
 }
 
 /// Site and rack are law; the host is a wish, because Kubernetes binds. A group that stays apart does so at the host, by pods:
-/// racks and sites are kept apart by the plan itself.
+/// racks and sites are kept apart by the plan itself. A group that stays together does so by the plan alone, which names one host,
+/// rack or site for all: pods that insisted on each other could never be moved off a host that is being emptied.
 fn affinity(m: &Machine<'_>) -> Value {
     let is = |key: &str, value: &str| json!({"key": key, "operator": "In", "values": [value]});
     let mut node = json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
@@ -239,13 +254,14 @@ fn affinity(m: &Machine<'_>) -> Value {
         ]);
     }
     let mut all = json!({"nodeAffinity": node});
-    if let Some(group) = m.apart {
+    if let Some(apart) = m.apart {
+        let is_not = |key: &str, value: &str| json!({"key": key, "operator": "NotIn", "values": [value]});
         // A server does not keep away from itself: during a live migration it has two pods.
+        let mut others = vec![is(APART_LABEL, apart.group), is_not(SERVER_LABEL, m.owner.name)];
+        // Pods without the label are of no part, and every part keeps away from them.
+        others.extend(apart.domain.map(|domain| is_not(APART_DOMAIN_LABEL, domain)));
         all["podAntiAffinity"] = json!({"requiredDuringSchedulingIgnoredDuringExecution": [{
-            "labelSelector": {"matchExpressions": [
-                is(APART_LABEL, group),
-                {"key": SERVER_LABEL, "operator": "NotIn", "values": [m.owner.name]},
-            ]},
+            "labelSelector": {"matchExpressions": others},
             "topologyKey": "kubernetes.io/hostname",
         }]});
     }

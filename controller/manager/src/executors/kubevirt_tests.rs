@@ -171,7 +171,10 @@ fn a_secret_is_only_named() {
 #[test]
 fn a_group_never_keeps_a_server_away_from_itself() {
     let body = machine(&Machine {
-        apart: Some("db"),
+        apart: Some(ApartFrom {
+            group: "db",
+            domain: None,
+        }),
         ..example()
     });
     let term = &body["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
@@ -183,5 +186,29 @@ fn a_group_never_keeps_a_server_away_from_itself() {
     assert_eq!(
         body["spec"]["template"]["metadata"]["labels"]["raidc.dev/apart"],
         "db"
+    );
+}
+
+#[test]
+fn servers_of_one_domain_are_never_kept_apart_and_those_of_two_always_are() {
+    let body = machine(&Machine {
+        apart: Some(ApartFrom {
+            group: "db",
+            domain: Some("half-a"),
+        }),
+        ..example()
+    });
+    let template = &body["spec"]["template"];
+    assert_eq!(template["metadata"]["labels"]["raidc.dev/apart-domain"], "half-a");
+    let term = &template["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        [0]["labelSelector"]["matchExpressions"];
+    let keys: Vec<_> = term.as_array().into_iter().flatten().map(|e| &e["key"]).collect();
+    assert_eq!(
+        keys,
+        ["raidc.dev/apart", "raidc.dev/server", "raidc.dev/apart-domain"]
+    );
+    assert_eq!(
+        term[2],
+        json!({"key": "raidc.dev/apart-domain", "operator": "NotIn", "values": ["half-a"]})
     );
 }

@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod amounts;
+mod groups;
 pub mod hosts;
 pub mod overlay;
 pub mod probe;

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use kube::ResourceExt;
 use raidc_crds::replication_policy::{ReplicationMode, SharedRiskRule};
 use raidc_crds::tenant::Service;
-use raidc_crds::virtual_server::{ApartBy, Power};
+use raidc_crds::virtual_server::Power;
 use raidc_crds::{ReplicationPolicy, Tenant, VirtualServer};
-use raidc_planner::{Apart, Fleet, Placement, Server, ServerId, SiteName, Spread, TenantName};
+use raidc_planner::{Fleet, Placement, Server, ServerId, SiteName, Spread, TenantName};
 
 use super::amounts::{Round, mib, overhead_mib};
 use super::translate::{Note, Notes, Seen, created_at, entitled, tenant_of};
-use super::{adopt, stores::Backend};
+use super::{adopt, groups, stores::Backend};
 
 /// A recovery time objective under this needs a reserve on a host that is on: hosts take minutes to wake.
 const WARM_UNDER_SECONDS: i64 = 600;
@@ -93,16 +93,8 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
                 spread: protection.spread,
                 warm: protection.warm,
                 sites_allowed: both(sites_allowed(&server.spec.sites), protection.sites),
-                apart: server.spec.apart.as_ref().map(|apart| Apart {
-                    group: apart.group.clone(),
-                    by: match apart.by {
-                        ApartBy::Host => raidc_planner::ApartBy::Host,
-                        ApartBy::Rack => raidc_planner::ApartBy::Rack,
-                        ApartBy::Site => raidc_planner::ApartBy::Site,
-                    },
-                    ..Apart::default()
-                }),
-                together: None,
+                apart: groups::apart(server),
+                together: groups::together(server),
                 current,
                 released: false,
             },

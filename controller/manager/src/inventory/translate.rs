@@ -18,7 +18,7 @@ use raidc_planner::{
 
 use super::overlay::Overlay;
 use super::stores::Stores;
-use super::{hosts, racks, servers};
+use super::{groups, hosts, racks, servers};
 use crate::foreign::kubevirt::{VirtualMachine, VirtualMachineClusterInstancetype};
 
 /// Why an object was not given to the planner, or a node is not used.
@@ -268,10 +268,11 @@ pub(crate) fn no_tenant(namespace: &str) -> Note {
 /// What a demand waits for, as conditions say it. The planner knows a tenant by name only; where there is none, that is said in the
 /// words of the namespace, so that every condition of an object has the same.
 pub(crate) fn waits(namespace: &str, waiting: &Waiting) -> Note {
-    match waiting.on {
-        WaitingOn::UnknownTenant => no_tenant(namespace),
-        _ => Note::new(waiting.reason(), waiting.to_string()),
+    if matches!(waiting.on, WaitingOn::UnknownTenant) {
+        return no_tenant(namespace);
     }
+    let more = groups::beside(waiting).unwrap_or_default();
+    Note::new(waiting.reason(), format!("{waiting}{more}"))
 }
 
 /// The tenant of an object, if it may use `service`.

@@ -19,6 +19,7 @@ use super::gather::DiskSeen;
 use super::gather::World;
 use super::obstacles;
 use crate::executors::Owner;
+use crate::executors::kubevirt::ApartFrom;
 use crate::executors::kubevirt::FirstBoot;
 use crate::executors::kubevirt::MAX_INLINE_USER_DATA;
 use crate::executors::kubevirt::Size;
@@ -105,7 +106,7 @@ pub struct Wanted<'a> {
     /// Interface and attachment.
     pub networks: Vec<(&'a str, &'a str)>,
     /// Anti-affinity group.
-    pub apart: Option<&'a str>,
+    pub apart: Option<ApartFrom<'a>>,
     /// Where.
     pub place: Place<'a>,
 }
@@ -157,7 +158,10 @@ pub fn validate<'a>(server: &'a VirtualServer, world: &'a World) -> Result<Wante
             .iter()
             .map(|n| (n.name.as_str(), n.attachment.as_str()))
             .collect(),
-        apart: server.spec.apart.as_ref().map(|a| a.group.as_str()),
+        apart: server.spec.apart.as_ref().map(|a| ApartFrom {
+            group: &a.group,
+            domain: a.domain.as_deref(),
+        }),
         place,
     })
 }
