@@ -18,6 +18,8 @@ pub const PROVISIONED: &str = "Provisioned";
 pub const PROTECTED: &str = "Protected";
 /// Every server of this site has a place if the site is lost.
 pub const SURVIVES_SITE_LOSS: &str = "SurvivesSiteLoss";
+/// No group of servers asks for more than the sites that it may be at have, in normal running or after a loss.
+pub const WITHIN_CAPACITY: &str = "WithinCapacity";
 /// Copies that are sent from this site leave no volume behind.
 pub const TRANSFERS_LEAVE_NOTHING: &str = "TransfersLeaveNothing";
 /// The rack stays within its breakers if a feed is lost.

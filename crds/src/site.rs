@@ -118,7 +118,8 @@ pub struct SiteStatus {
     /// observedGeneration is the generation of the spec that this status speaks of; -1 before the first look.
     #[serde(default = "crate::crd::not_observed")]
     pub observed_generation: i64,
-    /// conditions: Ready, and SurvivesSiteLoss (every server of this site has a place if the site is lost).
+    /// conditions: Ready, SurvivesSiteLoss (every server of this site has a place if the site is lost), WithinCapacity (no group of servers
+    /// asks for more than the sites that it may be at have) and TransfersLeaveNothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -138,11 +139,17 @@ pub struct SiteStatus {
     /// usedPercent is the larger of the two, in percent of the total.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_percent: Option<i64>,
-    /// pairs says how much of this site would start at each other site if this one were lost.
+    /// maxSafeLoadPercent is a proven limit for the whole fleet, the same at every site: nobody can place more than so many percent of what
+    /// is placed now, of the same mix, and still protect everything. 113 means at most 13 percent more; what fits is often less.
+    /// Absent while it is not proven of the present plan, which the condition WithinCapacity then says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_safe_load_percent: Option<i64>,
+    /// failsOverTo says how much of this site would start at each other site if this one were lost. The load of a site alone proves
+    /// nothing: what counts is that none of those it falls on comes to more than 100 percent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["site".into()]))]
-    pub pairs: Vec<PairLoad>,
+    pub fails_over_to: Vec<FailsOverTo>,
     /// unusableNodes names nodes of this site that are not used, and why. At most 32 are listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
@@ -175,7 +182,7 @@ pub struct Usage {
 /// What would start at another site.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
-pub struct PairLoad {
+pub struct FailsOverTo {
     /// site at which they would start.
     #[schemars(length(min = 1, max = 63))]
     pub site: String,
@@ -183,10 +190,13 @@ pub struct PairLoad {
     pub servers: i64,
     /// coresMilli they need there, in thousandths of a virtual core.
     pub cores_milli: i64,
-    /// memoryMib they need there, in MiB.
+    /// memoryMib they need there, in MiB, including what KubeVirt needs on top of each guest.
     pub memory_mib: i64,
-    /// watts they add there, including hosts that must wake.
+    /// watts they add there, without the idle draw of hosts that must wake.
     pub watts: i64,
+    /// sharePercent is how full that site would then be: what runs there anyway and what starts there, in percent of its cores or of its
+    /// memory, whichever is more, rounded up. More than 100 cannot be carried.
+    pub share_percent: i64,
 }
 
 /// A node that is not used.

@@ -79,6 +79,7 @@ fn a_value_that_cannot_work_is_never_installed() {
         ("image.digest=sha256:abc", "digest"),
         ("image.repository=Not An Image", "repository"),
         ("networkPolicy.mode=On", "mode"),
+        ("consolidation.mode=Execute", "mode"),
         ("admissionPolicies.trustedUsers={it's}", "trustedUsers"),
         ("spread=Required,replicas=1", "raise replicas"),
         ("images.namespace=raidc-system", "image catalogue"),

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::inventory::watched::{Change, Watched};
 use crate::runtime::writer::Object;
-use crate::{Class, Ctx, Decision, Error};
+use crate::{Class, Ctx, Error};
 
 /// Reconciles of one kind at once.
 const AT_ONCE: u16 = 8;
@@ -73,8 +73,8 @@ pub fn children<K: Object, Other: Object>(
         .boxed()
 }
 
-/// Every new decision wakes everything: what has not changed costs a comparison.
-pub fn decisions<K: Object>(plan: &watch::Receiver<Arc<Decision>>) -> Wakes<K> {
+/// Every new decision (or verdict on it) wakes everything: what has not changed costs a comparison.
+pub fn decisions<K: Object, T: Send + Sync + 'static>(plan: &watch::Receiver<Arc<T>>) -> Wakes<K> {
     stream::unfold(plan.clone(), |mut plan| async move {
         plan.changed().await.ok()?;
         Some((Wake::All, plan))

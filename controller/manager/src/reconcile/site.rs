@@ -1,5 +1,7 @@
 //! A Site: hosts, use, what would start where if it were lost, and the nodes that are not used. I/O: reads stores, writes status.
 
+mod capacity;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -7,11 +9,12 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use raidc_crds::Site;
-use raidc_crds::condition::{self, SURVIVES_SITE_LOSS, Status, TRANSFERS_LEAVE_NOTHING};
-use raidc_crds::site::{HostCount, PairLoad, SiteState, SiteStatus, UnusableNode, Usage};
+use raidc_crds::condition::{self, SURVIVES_SITE_LOSS, Status, TRANSFERS_LEAVE_NOTHING, WITHIN_CAPACITY};
+use raidc_crds::site::{FailsOverTo, HostCount, SiteState, SiteStatus, UnusableNode, Usage};
 use raidc_planner::{SiteLedger, SiteName, Survival};
 
 use super::status::{self, Outcome};
+use crate::certify::Verdict;
 use crate::inventory::stores::Backend;
 use crate::{Ctx, Decision, Error};
 
@@ -21,6 +24,7 @@ const LISTED: usize = 32;
 /// What the status is made from.
 struct Seen {
     decision: Arc<Decision>,
+    verdict: Arc<Verdict>,
     missing: Vec<&'static str>,
     /// The class of the site's disks.
     class: Option<Arc<StorageClass>>,
@@ -51,6 +55,7 @@ fn gather(ctx: &Ctx, site: &Site) -> Seen {
         .map(Backend::name);
     Seen {
         decision: ctx.decision(),
+        verdict: Arc::clone(&ctx.verdict.borrow()),
         missing: missing.collect(),
         class: ctx.stores.storage_classes.get_cluster(&site.spec.storage.class),
         transfer_class: site
@@ -139,6 +144,15 @@ fn report(site: &Site, seen: &Seen, outcome: &Outcome, now: Timestamp) -> SiteSt
         generation,
         now,
     ));
+    let capacity = capacity::said(site, &seen.verdict, decision, now);
+    conditions.push(condition::condition(
+        WITHIN_CAPACITY,
+        capacity.status,
+        &capacity.reason,
+        capacity.message,
+        generation,
+        now,
+    ));
     let (tidy, reason, message) = left_behind(site, seen);
     conditions.push(condition::condition(
         TRANSFERS_LEAVE_NOTHING,
@@ -161,7 +175,8 @@ fn report(site: &Site, seen: &Seen, outcome: &Outcome, now: Timestamp) -> SiteSt
         used_percent: [&cores, &memory].into_iter().flatten().map(percent).max(),
         cores_milli: cores,
         memory_mib: memory,
-        pairs: pairs(decision, &name),
+        max_safe_load_percent: capacity.percent,
+        fails_over_to: fails_over_to(decision, &name),
         unusable_nodes: nodes.into_iter().take(LISTED).collect(),
     }
 }
@@ -265,19 +280,23 @@ fn left_behind(site: &Site, seen: &Seen) -> (Status, &'static str, String) {
     }
 }
 
-fn pairs(decision: &Decision, name: &SiteName) -> Vec<PairLoad> {
+/// How much of the site falls on each of the others if it is lost, by the plan. Whole numbers of what the plan itself says, so that the
+/// same plan never gives another status.
+fn fails_over_to(decision: &Decision, name: &SiteName) -> Vec<FailsOverTo> {
     decision
         .plan
         .pairs
         .get(name)
         .into_iter()
         .flatten()
-        .map(|(other, load)| PairLoad {
+        .map(|(other, load)| FailsOverTo {
             site: other.to_string(),
             servers: load.servers,
             cores_milli: load.cpu_milli,
             memory_mib: load.memory_mib,
             watts: load.watts,
+            // Rounded up: a thousandth too much is too much.
+            share_percent: load.share_permille.saturating_add(9).div_euclid(10),
         })
         .collect()
 }
@@ -322,6 +341,7 @@ mod tests {
         let site: Site = serde_json::from_value(body).expect("a site");
         let seen = Seen {
             decision: Arc::default(),
+            verdict: Arc::default(),
             missing: vec![],
             class,
             transfer_class: transfer,

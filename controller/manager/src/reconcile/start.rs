@@ -29,7 +29,12 @@ fn infrastructure(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receive
     let s = &ctx.stores;
     tasks.spawn(run(
         s.sites.clone(),
-        vec![own(&s.sites), decisions(&ctx.plan), any(&s.storage_classes)],
+        vec![
+            own(&s.sites),
+            decisions(&ctx.plan),
+            decisions(&ctx.verdict),
+            any(&s.storage_classes),
+        ],
         site::reconcile,
         Arc::clone(ctx),
         stop.clone(),

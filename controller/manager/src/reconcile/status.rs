@@ -267,7 +267,8 @@ pub const SITE: Part = Part {
         "coresMilli",
         "memoryMib",
         "usedPercent",
-        "pairs",
+        "maxSafeLoadPercent",
+        "failsOverTo",
         "unusableNodes",
     ],
     conditions: &[
@@ -275,6 +276,7 @@ pub const SITE: Part = Part {
         RECONCILING,
         STALLED,
         condition::SURVIVES_SITE_LOSS,
+        condition::WITHIN_CAPACITY,
         condition::TRANSFERS_LEAVE_NOTHING,
     ],
 };

@@ -61,9 +61,21 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub tenant_pull_secrets: Vec<String>,
+    /// What is done about hosts that a consolidation could switch off.
+    #[arg(long, env = "RAIDC_CONSOLIDATION", value_enum, default_value_t = ConsolidationMode::Propose)]
+    pub consolidation: ConsolidationMode,
     /// How logs are written.
     #[arg(long, env = "RAIDC_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// What is done about hosts that a consolidation could switch off. Moves are not carried out by this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ConsolidationMode {
+    /// Nothing.
+    Off,
+    /// Metrics and a log line say what would be saved, and by which moves.
+    Propose,
 }
 
 /// How logs are written.

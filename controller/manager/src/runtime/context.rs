@@ -12,6 +12,7 @@ use super::events::Events;
 use super::metrics::Metrics;
 use super::sent::Sent;
 use super::writer::Writer;
+use crate::certify::Verdict;
 use crate::inventory::stores::Stores;
 use crate::inventory::translate::Notes;
 
@@ -51,6 +52,8 @@ pub struct Ctx {
     pub stores: Stores,
     /// The last decision.
     pub plan: watch::Receiver<Arc<Decision>>,
+    /// What is proven about it.
+    pub verdict: watch::Receiver<Arc<Verdict>>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// How long to wait after an error, per object.

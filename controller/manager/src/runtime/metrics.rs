@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::bound::Bound;
+
 /// Labels of a reconcile.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ReconcileLabels {
@@ -72,6 +74,8 @@ pub struct Metrics {
     unusable_nodes: Family<ReasonLabel, Gauge>,
     headroom: Family<RackLabel, Gauge>,
     last_plan: Gauge<f64, AtomicU64>,
+    /// What is proven about the plan.
+    pub bound: Bound,
 }
 
 fn seconds() -> Histogram {
@@ -107,6 +111,7 @@ impl Metrics {
             unusable_nodes: Family::default(),
             headroom: Family::default(),
             last_plan: Gauge::default(),
+            bound: Bound::default(),
         };
         metrics.register();
         metrics
@@ -187,6 +192,7 @@ impl Metrics {
             "When the last plan was made",
             self.last_plan.clone(),
         );
+        self.bound.register(r);
     }
 
     /// A reconcile ended.

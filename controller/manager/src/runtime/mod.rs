@@ -1,6 +1,7 @@
 //! How the operator runs, whatever it decides: writing, leading, waiting, counting, telling, stopping.
 
 pub mod backoff;
+pub mod bound;
 pub mod clock;
 pub mod config;
 pub mod context;

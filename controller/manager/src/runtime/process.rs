@@ -21,6 +21,7 @@ use super::lease_api::LeaseBoard;
 use super::metrics::Metrics;
 use super::sent::Sent;
 use super::writer::Writer;
+use crate::certify::{self, Certifier, Pace, Verdict};
 use crate::inventory::probe;
 use crate::inventory::stores::Stores;
 use crate::placement::Placement;
@@ -179,6 +180,16 @@ impl Leader {
             }
         }
         let (publish, plan) = watch::channel(Arc::new(Decision::default()));
+        let (tell, verdict) = watch::channel(Arc::new(Verdict::default()));
+        let certifier = Certifier {
+            plan: plan.clone(),
+            publish: tell,
+            metrics: Arc::clone(&self.metrics),
+            clock: Arc::clone(&self.clock),
+            consolidation: self.config.consolidation,
+            look: Arc::new(certify::look),
+            pace: Pace::default(),
+        };
         let placement = Placement {
             stores: self.stores.clone(),
             writer: self.writer.clone(),
@@ -194,6 +205,7 @@ impl Leader {
             writer: self.writer,
             stores: self.stores,
             plan,
+            verdict,
             metrics: self.metrics,
             backoff: Backoff::default(),
             config: self.config,
@@ -201,6 +213,7 @@ impl Leader {
         });
         let mut tasks = reconcile::start::all(&ctx, &stop);
         tasks.spawn(placement.run(stop.clone()));
+        tasks.spawn(certifier.run(stop.clone()));
         while tasks.join_next().await.is_some() {
             if !*stop.borrow() {
                 return;

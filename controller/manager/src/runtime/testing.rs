@@ -39,6 +39,8 @@ pub(crate) fn ctx(client: Client, stores: Stores, decision: Decision) -> Arc<Ctx
     let (sender, plan) = watch::channel(Arc::new(decision));
     // The channel must stay open as it does in the operator.
     std::mem::forget(sender);
+    let (sender, verdict) = watch::channel(Arc::default());
+    std::mem::forget(sender);
     Arc::new(Ctx {
         recorder: Events::new(client.clone(), "test", writer.clone()),
         client,
@@ -46,6 +48,7 @@ pub(crate) fn ctx(client: Client, stores: Stores, decision: Decision) -> Arc<Ctx
         writer,
         stores,
         plan,
+        verdict,
         metrics,
         backoff: Backoff::default(),
         config: Arc::new(Config::from_defaults()),
