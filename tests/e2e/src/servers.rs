@@ -140,9 +140,14 @@ where
 
 /// Whether the API server said no to what was asked, so that asking again is of no use.
 fn refused(output: &str) -> bool {
-    ["is invalid", "strict decoding error", "denied the request", "forbidden"]
-        .iter()
-        .any(|word| output.contains(word))
+    [
+        "is invalid",
+        "strict decoding error",
+        "denied the request",
+        "forbidden",
+    ]
+    .iter()
+    .any(|word| output.contains(word))
 }
 
 /// Complains about the first server of which `kind` does not hold.
