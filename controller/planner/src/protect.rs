@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::fits;
 use crate::place::{self, Wish};
 use crate::plan::MoveReason;
-use crate::world::count;
+use crate::world::{World, count};
 
 /// Gives every placed server what its policy asks, as far as it can be had. Returns whether anything changed.
 pub(crate) fn protect(engine: &mut Engine<'_, '_>) -> bool {
@@ -36,6 +36,16 @@ pub(crate) fn lacks(engine: &Engine<'_, '_>, server: usize) -> bool {
         || slot.copies.iter().any(|&site| world.sites[site].draining)
 }
 
+/// The first site of a server's copies that cannot be read in part, when the copies are all there: its hosts may be back in minutes,
+/// and to copy the data to yet another site takes hours of everybody's network and gives up a good copy. Until the platform team
+/// drains or fences the site, only a host where data lies already is reserved.
+pub(crate) fn waits_for(world: &World<'_>, server: usize, copies: &[usize]) -> Option<usize> {
+    let stays = |site: &&usize| !world.sites[**site].draining;
+    let complete = count(copies.iter().filter(stays).count()) >= world.servers[server].copies - 1;
+    let unreadable = |site: &usize| world.sites[*site].unreadable;
+    copies.iter().copied().find(unreadable).filter(|_| complete)
+}
+
 fn protect_one(engine: &mut Engine<'_, '_>, server: usize) -> bool {
     let world = engine.world;
     let before = engine.books.slots[server].clone();
@@ -46,7 +56,7 @@ fn protect_one(engine: &mut Engine<'_, '_>, server: usize) -> bool {
         ranks: Vec::new(),
         data,
         alone_will_do: true,
-        new_copies: true,
+        new_copies: waits_for(world, server, &before.copies).is_none(),
     };
     let old = before.backup.filter(|&host| {
         let dense = &world.hosts[host];

@@ -278,6 +278,11 @@ pub enum WaitingOn {
         /// The site.
         site: SiteName,
     },
+    /// It runs and its copies are all there, but hosts at the site of one cannot be read, so that none is reserved.
+    CopyUnreadable {
+        /// The site.
+        site: SiteName,
+    },
 }
 
 /// How many places were looked at and what spoke against each: the counts behind `explain`.
@@ -350,6 +355,7 @@ impl WaitingOn {
             Self::Malformed { .. } => "Malformed",
             Self::Queue { .. } => "Queue",
             Self::PlaceUnknown { .. } => "PlaceUnknown",
+            Self::CopyUnreadable { .. } => "CopyUnreadable",
         }
     }
 }
@@ -529,6 +535,11 @@ impl fmt::Display for WaitingOn {
                 f,
                 "its place at {site} cannot be read or relied on: it is left as recorded until the site returns or a \
                  failover is granted"
+            ),
+            Self::CopyUnreadable { site } => write!(
+                f,
+                "its copy is at {site}, where hosts cannot be read now, so that no host there is sure to start it: that ends by \
+                 itself when they return; if they are lost for good, drain or fence the site, and the copy is made elsewhere"
             ),
         }
     }

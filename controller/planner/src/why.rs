@@ -125,6 +125,11 @@ pub(crate) fn protection(world: &World<'_>, books: &mut Books, server: usize) ->
     if slot.backup.is_some() {
         return Waiting::on(copies_text(world, books, server));
     }
+    if let Some(site) = crate::protect::waits_for(world, server, &slot.copies) {
+        return Waiting::on(WaitingOn::CopyUnreadable {
+            site: world.sites[site].name.clone(),
+        });
+    }
     let enough = |site: usize| {
         let dense = &world.sites[site];
         dense.open

@@ -12,6 +12,7 @@ pub mod install;
 pub mod inventory;
 pub mod quiet;
 pub mod recount;
+pub mod rights;
 pub mod servers;
 mod tables;
 pub mod world;

@@ -14,6 +14,8 @@ use tokio::time::Instant;
 const LOOK: Duration = Duration::from_millis(300);
 /// How long a namespace or a kind may take to appear after what it depends on was applied.
 const APPEARS: Duration = Duration::from_mins(1);
+/// Attempts that a command gets however long each takes.
+const ATTEMPTS: usize = 3;
 
 /// Every server of the cluster, sorted by namespace and name.
 pub async fn all(cluster: &Cluster) -> Result<Vec<VirtualServer>, Error> {
@@ -108,29 +110,44 @@ where
 }
 
 /// Tries a command again while what it needs (a namespace that the controller makes, a kind just installed) is not there
-/// yet, as a GitOps pipeline does.
+/// yet or the API server is too busy to answer, as a GitOps pipeline does. What the API server refuses for what it says is
+/// not tried again.
 pub async fn retried<F>(what: &str, mut attempt: impl FnMut() -> F) -> Result<(), Error>
 where
     F: Future<Output = Result<String, Error>>,
 {
     let end = Instant::now() + APPEARS;
+    let mut attempts = 0;
     loop {
+        attempts += 1;
         match attempt().await {
             Ok(_) => return Ok(()),
+            // A long apply may use up the whole time in one attempt.
             Err(Error::Command { output, .. })
-                if Instant::now() < end
-                    && (output.contains("not found") || output.contains("no matches for kind")) =>
+                if (Instant::now() < end || attempts < ATTEMPTS) && !refused(&output) =>
             {
                 tokio::time::sleep(LOOK).await;
             }
             Err(error) => {
                 return Err(Error::Wrong(format!(
-                    "could not {what}: {}",
+                    "could not {what} in {attempts} attempts: {}",
                     crate::error::chain(&error)
                 )));
             }
         }
     }
+}
+
+/// Whether the API server said no to what was asked, so that asking again is of no use.
+fn refused(output: &str) -> bool {
+    [
+        "is invalid",
+        "strict decoding error",
+        "denied the request",
+        "forbidden",
+    ]
+    .iter()
+    .any(|word| output.contains(word))
 }
 
 /// Complains about the first server of which `kind` does not hold.

@@ -16,6 +16,7 @@ use raidc_e2e::install;
 use raidc_e2e::inventory;
 use raidc_e2e::quiet;
 use raidc_e2e::recount;
+use raidc_e2e::rights;
 use raidc_e2e::servers;
 use raidc_e2e::world::PULL_SECRET;
 use raidc_lab::AuditFilter;
@@ -42,7 +43,7 @@ fn examples_leave_nothing_unplaced_unprotected_or_miscounted_in_the_light_lab() 
 
 async fn main_job(name: &str, profile: Profile) {
     let mut world = World::up(name, profile).await.unwrap();
-    // A claim that outlives the pauses of a busy machine; what happens when it does not is for `killed_controller`.
+    // A claim that outlives the pauses of a busy machine; what happens when it does not is for `killed_controller` and `faults`.
     world.lease_seconds = 60;
     world.start_controller("a").unwrap();
     world.start_controller("b").unwrap();
@@ -100,7 +101,9 @@ async fn main_job(name: &str, profile: Profile) {
     lives::deleted_server_never_takes_its_disks_along(&world, &servers[0]).await;
     lives::disks_that_should_go_never_stay(&world).await;
     lives::an_order_that_is_not_carried_out_never_pretends(&world).await;
+    lives::a_tenant_that_leaves_never_leaves_anything(&world).await;
     no_spec_is_ever_written_and_no_right_is_missing(&world);
+    no_right_is_held_that_nothing_needs(&world);
     world.lab.check().unwrap();
 }
 
@@ -123,6 +126,17 @@ fn no_spec_is_ever_written_and_no_right_is_missing(world: &World) {
         touched.is_empty(),
         "written besides status and finalizers: {touched:?}"
     );
+}
+
+/// The rights that the chart grants are those that a whole main job uses, but for what bad input alone needs.
+fn no_right_is_held_that_nothing_needs(world: &World) {
+    println!("no right is held that nothing needs");
+    let filter = AuditFilter {
+        user: Some(USER.to_owned()),
+        ..AuditFilter::default()
+    };
+    let used = rights::used(&world.lab.audit(&filter).unwrap());
+    assert_eq!(rights::differences(&used), Vec::<String>::new());
 }
 
 /// Exactly zero, but the leader's claim. The platform team lets copies be a week old, so that transfers are daily, and the minute

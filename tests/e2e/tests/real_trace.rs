@@ -85,7 +85,13 @@ fn real_sizes_leave_no_server_unexplained() {
         }
         world.start_controller("a").unwrap();
         world.cluster.apply(&yaml).await.unwrap();
+        for tenant in TENANTS {
+            let look = ["get", "namespace", tenant];
+            servers::retried("see the tenant's namespace", || world.cluster.kubectl(&look)).await.unwrap();
+        }
+        let asked = std::time::Instant::now();
         servers::retried("apply 500 servers", || world.cluster.apply(&machines)).await.unwrap();
+        println!("applied in {} s", asked.elapsed().as_secs());
         let servers = servers::until(&world.cluster, "every server is placed or told why not", WITHIN, |seen| {
             if seen.len() < sizes.len() {
                 return Err(format!("{} of {} are there", seen.len(), sizes.len()));
@@ -99,7 +105,7 @@ fn real_sizes_leave_no_server_unexplained() {
         .await
         .unwrap();
         let placed = servers.iter().filter(|s| servers::holds_now(s, PLACED)).count();
-        println!("{placed} of {} placed", servers.len());
+        println!("{placed} of {} placed after {} s", servers.len(), asked.elapsed().as_secs());
         // The fleet has several times the room that the sample needs: whoever waits here waits for no true reason.
         assert_eq!(placed, servers.len());
         certificate::verify(&world.cluster).await.unwrap();

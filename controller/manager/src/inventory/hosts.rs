@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::{Container, Node, Pod};
+use k8s_openapi::api::core::v1::{Container, Node, Pod, Taint};
 use kube::ResourceExt;
 use raidc_crds::{Rack, names};
 use raidc_planner::{Fleet, Host, HostName, HostUse, RackName, ServerId, SiteName};
@@ -12,6 +12,13 @@ use super::translate::{NodeNote, Note, Notes, Seen};
 
 /// Two racks say that a node is in them: the reason on the node's Site and on both Racks.
 const CLAIMED: &str = "ClaimedByTwoRacks";
+/// Taints that Kubernetes puts on nodes that it does not hear of or that are starting, and takes off by itself.
+const PASSING_TAINTS: [&str; 4] = [
+    "node.kubernetes.io/not-ready",
+    "node.kubernetes.io/unreachable",
+    "node.kubernetes.io/network-unavailable",
+    "node.cloudprovider.kubernetes.io/uninitialized",
+];
 /// KubeVirt's label of nodes that can run its machines.
 const SCHEDULABLE_LABEL: &str = "kubevirt.io/schedulable";
 /// KubeVirt's label of the pods that its machines run in: `kubevirt.io=virt-launcher`.
@@ -243,12 +250,20 @@ fn readiness(node: &Node, kubevirt: bool) -> Result<(), (HostUse, Note)> {
             format!("node {name} is cordoned: \"kubectl uncordon {name}\" lets it take servers again");
         return Err((HostUse::Cordoned, Note::new("Cordoned", message)));
     }
-    let taint = spec
-        .and_then(|spec| spec.taints.as_ref())
-        .into_iter()
-        .flatten()
-        .find(|taint| taint.effect != "PreferNoSchedule");
-    if let Some(taint) = taint {
+    let taints = || {
+        let taints = spec.and_then(|spec| spec.taints.as_ref());
+        let keeps_off = |taint: &&Taint| taint.effect != "PreferNoSchedule";
+        taints.into_iter().flatten().filter(keeps_off)
+    };
+    // Kubernetes takes these off some seconds after the node is ready again: until then it is as unready as before.
+    if let Some(taint) = taints().find(|taint| PASSING_TAINTS.contains(&taint.key.as_str())) {
+        let message = format!(
+            "node {name} still has the taint {}, which goes by itself when the node is ready",
+            taint.key
+        );
+        return Err((HostUse::NotReady, Note::new("NotReady", message)));
+    }
+    if let Some(taint) = taints().next() {
         let message = format!(
             "node {name} has the taint {}, which keeps virtual servers off",
             taint.key

@@ -12,8 +12,8 @@ use raidc_crds::site::SiteState;
 use raidc_crds::tenant::{Quota, Service};
 use raidc_crds::{Colocation, Rack, ReplicationPolicy, Site, Tenant, VirtualServer};
 use raidc_planner::{
-    ColocationId, ColocationSpread, Device, DevicePosition, Fleet, HostName, RackName, ServerId, SiteName,
-    State, TenantName, Waiting, WaitingOn,
+    ColocationId, ColocationSpread, Device, DevicePosition, Fleet, HostName, HostUse, RackName, ServerId,
+    SiteName, State, TenantName, Waiting, WaitingOn,
 };
 
 use super::overlay::Overlay;
@@ -158,7 +158,25 @@ pub fn translate(seen: &Seen) -> (Fleet, Notes) {
     colocations(seen, &mut fleet, &mut notes);
     racks::add(seen, &mut fleet, &mut notes);
     hosts::add(seen, &mut fleet, &mut notes);
+    hold_unreadable_sites(&mut fleet);
     (fleet, notes)
+}
+
+/// A site of which no host can be read is Unknown, whatever is asked of it: it may be down, or only cut off. One that is fenced is
+/// proven to be off, by a person.
+fn hold_unreadable_sites(fleet: &mut Fleet) {
+    let mut readable: BTreeMap<&SiteName, bool> = BTreeMap::new();
+    for host in fleet.hosts.values() {
+        *readable.entry(&host.site).or_default() |=
+            !matches!(host.usable, HostUse::NotReady | HostUse::Unknown);
+    }
+    for (name, _) in readable.into_iter().filter(|(_, readable)| !readable) {
+        if let Some(site) = fleet.sites.get_mut(name)
+            && site.state != State::Fenced
+        {
+            site.state = State::Unknown;
+        }
+    }
 }
 
 fn sites(seen: &Seen) -> BTreeMap<SiteName, raidc_planner::Site> {

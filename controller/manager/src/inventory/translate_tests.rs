@@ -246,6 +246,11 @@ fn nodes_that_cannot_run_servers_are_never_usable() {
             ("Tainted", HostUse::Cordoned),
         ),
         (
+            "/spec",
+            json!({"taints": [{"key": "db", "effect": "NoSchedule"}, {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}]}),
+            ("NotReady", HostUse::NotReady),
+        ),
+        (
             "/metadata/labels/kubevirt.io~1schedulable",
             json!("false"),
             ("NoKubeVirt", HostUse::NotReady),
@@ -262,6 +267,29 @@ fn nodes_that_cannot_run_servers_are_never_usable() {
         let (fleet, notes) = translate(&seen);
         let host = &fleet.hosts[&"k1".into()];
         assert_eq!((reason(&notes, "k1"), host.usable), expected);
+    }
+}
+
+#[test]
+fn a_site_of_which_no_host_can_be_read_is_never_taken_for_down_unless_a_person_says_so() {
+    let mut seen = world();
+    let silent = |node: &Arc<Node>| {
+        let mut json = serde_json::to_value(node.as_ref()).expect("JSON");
+        json["status"]["conditions"] = json!([{"type": "Ready", "status": "Unknown"}]);
+        made::<Node>(json)
+    };
+    let site = translate(&seen).0.hosts[&"k1".into()].site.clone();
+    seen.nodes = seen.nodes.iter().map(silent).collect();
+    assert_eq!(translate(&seen).0.sites[&site].state, State::Unknown);
+    for (at, state) in [("Draining", State::Unknown), ("Fenced", State::Fenced)] {
+        let mut seen = world();
+        seen.nodes = seen.nodes.iter().map(silent).collect();
+        for site in &mut seen.sites {
+            let mut json = serde_json::to_value(site.as_ref()).expect("JSON");
+            json["spec"]["state"] = json!(at);
+            *site = made(json);
+        }
+        assert_eq!(translate(&seen).0.sites[&site].state, state, "{at}");
     }
 }
 

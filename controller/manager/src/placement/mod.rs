@@ -10,7 +10,7 @@ mod write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use raidc_planner::{Fault, Fleet, Plan, PlanOptions};
+use raidc_planner::{Fault, Fleet, Move, Plan, PlanOptions, Spot};
 use tokio::sync::watch;
 
 use crate::inventory::overlay::Overlay;
@@ -75,6 +75,7 @@ impl Placement {
         let mut last: Option<Last> = None;
         let mut retry: Option<Duration> = None;
         let mut sequence = 0;
+        let mut moves = Vec::new();
         loop {
             while !self.stores.unsynced().is_empty() {
                 tokio::time::sleep(UNTIL_SYNCED).await;
@@ -106,6 +107,7 @@ impl Placement {
                     let wait = retry.map_or(RETRY.0, |wait| (wait * 2).min(RETRY.1));
                     retry = Some(wait);
                 }
+                log_moves(&made.plan.moves, &mut moves);
                 self.publish(&made, notes, &mut sequence);
                 last = Some(made);
             }
@@ -175,6 +177,22 @@ impl Placement {
             true
         });
     }
+}
+
+/// Every move of a plan that the plan before did not have: why something is elsewhere today is asked weeks later.
+fn log_moves(planned: &[Move], before: &mut Vec<Move>) {
+    for change in planned.iter().filter(|change| !before.contains(change)) {
+        let spot = |spot: &Spot| format!("{}/{}/{}", spot.site, spot.rack, spot.host);
+        tracing::info!(
+            server = %change.server,
+            kind = ?change.kind,
+            from = spot(&change.from),
+            to = spot(&change.to),
+            reason = ?change.reason,
+            "a move is planned"
+        );
+    }
+    planned.clone_into(before);
 }
 
 /// Nodes that no Site can name are named here, in one line, when they are news: Kubernetes gives no better place that costs no

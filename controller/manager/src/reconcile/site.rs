@@ -11,7 +11,7 @@ use kube::runtime::controller::Action;
 use raidc_crds::Site;
 use raidc_crds::condition::{self, SURVIVES_SITE_LOSS, Status, TRANSFERS_LEAVE_NOTHING, WITHIN_CAPACITY};
 use raidc_crds::site::{FailsOverTo, HostCount, SiteState, SiteStatus, UnusableNode, Usage};
-use raidc_planner::{SiteLedger, SiteName, Survival};
+use raidc_planner::{ServerId, SiteLedger, SiteName, State, Survival};
 
 use super::status::{self, Outcome};
 use crate::certify::Verdict;
@@ -107,6 +107,11 @@ fn validate(site: &Site, seen: &Seen) -> Outcome {
             "NotImplemented",
             "this site takes nothing new, but moving its servers away is not yet implemented by this version: set the state to Cordoned, or keep it until a version that can",
         ),
+        SiteState::Fenced => Outcome::ready("it is not used, as asked"),
+        _ if unreadable(decision, &name) => Outcome::reconciling(
+            "HostsUnreadable",
+            "no host here can be read: the site may be down or only cut off, so that everything stays recorded as it is and nothing new comes; status.unusableNodes says why; if the site is proven to be off, set spec.state to Fenced",
+        ),
         SiteState::Active if ledger.is_none_or(|ledger| ledger.hosts_usable == 0) => Outcome::reconciling(
             "NoUsableHost",
             "no node can run servers here: status.unusableNodes names those that carry the site's label, and why; label nodes with their site and rack",
@@ -114,7 +119,6 @@ fn validate(site: &Site, seen: &Seen) -> Outcome {
         SiteState::Active => Outcome::ready("it takes servers"),
         SiteState::Cordoned => Outcome::ready("it keeps what it has and takes nothing new, as asked"),
         SiteState::Draining => Outcome::ready("it is empty, as asked"),
-        SiteState::Fenced => Outcome::ready("it is not used, as asked"),
     }
 }
 
@@ -135,7 +139,7 @@ fn report(site: &Site, seen: &Seen, outcome: &Outcome, now: Timestamp) -> SiteSt
         .filter(|node| !decision.fleet.hosts.contains_key(&node.name.as_str().into()))
         .count();
     let mut conditions = outcome.conditions(generation, now);
-    let (survives, reason, message) = survival(decision, ledger);
+    let (survives, reason, message) = survival(decision, &name, ledger);
     conditions.push(condition::condition(
         SURVIVES_SITE_LOSS,
         survives,
@@ -162,8 +166,10 @@ fn report(site: &Site, seen: &Seen, outcome: &Outcome, now: Timestamp) -> SiteSt
         generation,
         now,
     ));
-    let cores = ledger.map(|l| usage(l.cpu_used_milli, l.cpu_ceiling_milli, l.cpu_capacity_milli));
-    let memory = ledger.map(|l| usage(l.memory_used_mib, l.memory_ceiling_mib, l.memory_capacity_mib));
+    // Of hosts that cannot be read nothing is known: no number is better than a nought.
+    let known = ledger.filter(|_| !unreadable(decision, &name));
+    let cores = known.map(|l| usage(l.cpu_used_milli, l.cpu_ceiling_milli, l.cpu_capacity_milli));
+    let memory = known.map(|l| usage(l.memory_used_mib, l.memory_ceiling_mib, l.memory_capacity_mib));
     SiteStatus {
         observed_generation: generation.unwrap_or(0),
         conditions,
@@ -195,10 +201,25 @@ fn unusable(decision: &Decision, name: &SiteName) -> Vec<UnusableNode> {
         .collect()
 }
 
-fn survival(decision: &Decision, ledger: Option<&SiteLedger>) -> (Status, &'static str, String) {
+fn survival(
+    decision: &Decision,
+    name: &SiteName,
+    ledger: Option<&SiteLedger>,
+) -> (Status, &'static str, String) {
     if !decision.faults.is_empty() {
         let message = "the last plan was refused by the checker";
         return (Status::Unknown, "PlanRefused", message.to_owned());
+    }
+    if let Some(Survival::Survives) = ledger.map(|ledger| &ledger.survives)
+        && let Some((id, site)) = reserved_unreadably(decision, name)
+    {
+        return (
+            Status::Unknown,
+            "ReserveUnreadable",
+            format!(
+                "if this site is lost, {id} may have no place to start at: what is reserved for it is at {site}, which cannot be read now"
+            ),
+        );
     }
     match ledger.map(|ledger| &ledger.survives) {
         Some(Survival::Survives) => (
@@ -219,6 +240,21 @@ fn survival(decision: &Decision, ledger: Option<&SiteLedger>) -> (Status, &'stat
             "what is at this site cannot be read, so nothing can be promised".to_owned(),
         ),
     }
+}
+
+/// The first server of the site whose reserve is at a site that cannot be read: the reserve is kept, and it is no proof.
+fn reserved_unreadably<'d>(decision: &'d Decision, name: &SiteName) -> Option<(&'d ServerId, &'d SiteName)> {
+    let mut servers = decision.plan.servers.iter();
+    servers.find_map(|(id, server)| {
+        let backup = server.backup.as_ref()?;
+        (server.placement.site == *name && unreadable(decision, &backup.site)).then_some((id, &backup.site))
+    })
+}
+
+/// Whether the plan took the site for one that cannot be read.
+fn unreadable(decision: &Decision, name: &SiteName) -> bool {
+    let site = decision.fleet.sites.get(name);
+    site.is_none_or(|site| site.state == State::Unknown)
 }
 
 /// Whether every asynchronous copy that is sent from here takes its passing volume along when it ends. One made from a class that

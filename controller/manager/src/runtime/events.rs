@@ -9,8 +9,11 @@ use serde_json::Value;
 use super::edges;
 use super::writer::Writer;
 
-/// How long an event may take.
+/// How long one attempt to tell an event may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// An event whose write got no answer may have been written or not. It is told once more, since a word too many does less harm
+/// than one too few; and not more often, because a reconcile waits for it.
+const ATTEMPTS: usize = 2;
 
 /// Tells what changed.
 #[derive(Clone)]
@@ -49,10 +52,14 @@ impl Events {
                 secondary: None,
             };
             let reason = event.reason.as_str();
-            match tokio::time::timeout(TIMEOUT, self.recorder.publish(&event, &reference)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, reason, "an event could not be published"),
-                Err(_) => tracing::warn!(reason, "an event got no answer in time"),
+            for attempt in 1..=ATTEMPTS {
+                match tokio::time::timeout(TIMEOUT, self.recorder.publish(&event, &reference)).await {
+                    Ok(Ok(())) => break,
+                    Ok(Err(error)) => {
+                        tracing::warn!(%error, reason, attempt, "an event could not be published");
+                    }
+                    Err(_) => tracing::warn!(reason, attempt, "an event got no answer in time"),
+                }
             }
         }
     }

@@ -129,6 +129,7 @@ fn dense_site(name: &SiteName, site: Option<&Site>, zone: usize, notes: &mut Not
         draining: state == State::Draining,
         held: matches!(state, State::Fenced | State::Unknown),
         unknown: state == State::Unknown,
+        unreadable: state == State::Unknown,
         capacity: [0; 2],
         ceiling: [0; 2],
         taken: [0; 2],
@@ -255,6 +256,10 @@ fn dense_hosts(
                 site.taken[d] += taken[d].min(full);
             }
         }
+        let unready = matches!(host.usable, HostUse::NotReady | HostUse::Unknown);
+        sites[site].unreadable |= (unready || rack_spec.state == State::Unknown)
+            && site_spec.state != State::Fenced
+            && rack_spec.state != State::Fenced;
         sites[site].hosts.push(hosts.len());
         if !sites[site].zones.contains(&zone) {
             sites[site].zones.push(zone);

@@ -48,6 +48,8 @@ pub(crate) struct DenseSite {
     pub(crate) held: bool,
     /// Unknown: reserves recorded here stay whatever their host says.
     pub(crate) unknown: bool,
+    /// Some of its hosts cannot be read: they may return as they were, so that its copies are not made anew elsewhere yet.
+    pub(crate) unreadable: bool,
     pub(crate) capacity: Amount,
     pub(crate) ceiling: Amount,
     /// Used by pods that are not ours, in the same units.

@@ -149,6 +149,47 @@ spec: {lose: {site: talsi}, scope: {tenant: kuldiga}}
     }
 }
 
+pub(crate) async fn a_tenant_that_leaves_never_leaves_anything(world: &World) {
+    println!("a tenant without data leaves nothing behind");
+    let tenant = "{apiVersion: raidc.dev/v1alpha1, kind: Tenant, metadata: {name: leaver}, spec: {displayName: Leaver, defaultPolicy: silver, admins: {groups: [leaver-it]}}}";
+    world.cluster.apply(tenant).await.unwrap();
+    servers::eventually("the tenant is Ready", SOON, || async {
+        let tenant = get(world, &["tenant", "leaver"]).await?;
+        let says = tenant["status"]["conditions"].to_string();
+        if says.contains("\"AsAsked\"") {
+            Ok(())
+        } else {
+            Err(says)
+        }
+    })
+    .await
+    .unwrap();
+    world
+        .cluster
+        .kubectl(&["delete", "tenant", "leaver", "--wait=false"])
+        .await
+        .unwrap();
+    servers::eventually(
+        "tenant, namespace and its binding at the catalogue are gone",
+        SOON,
+        || async {
+            for what in [
+                &["tenant", "leaver"][..],
+                &["namespace", "leaver"],
+                &["rolebinding", "-n", "raidc-images", "raidc-catalogue-leaver"],
+            ] {
+                let left = get(world, what).await?;
+                if !left.is_null() {
+                    return Err(left.to_string());
+                }
+            }
+            Ok(())
+        },
+    )
+    .await
+    .unwrap();
+}
+
 pub(crate) async fn deleted_server_never_takes_its_disks_along(world: &World, server: &VirtualServer) {
     let (namespace, name) = (server.namespace().unwrap(), server.name_any());
     println!("deleting {namespace}/{name} leaves its disks");

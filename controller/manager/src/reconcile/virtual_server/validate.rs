@@ -373,6 +373,7 @@ pub fn needs_a_person(waiting: &Waiting) -> bool {
         | WaitingOn::SitesClosed { .. }
         | WaitingOn::UnknownInventory { .. }
         | WaitingOn::Queue { .. }
+        | WaitingOn::CopyUnreadable { .. }
         | WaitingOn::PlaceUnknown { .. } => false,
     }
 }

@@ -1,0 +1,295 @@
+//! The operator while things fail under it: a site without power, sites that cannot reach each other, a leader that sleeps through its
+//! claim. What it must not do then. Light profile: the faults are those of hardware, which both profiles share.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::ResourceExt;
+use raidc_controller::foreign::kubevirt::VirtualMachine;
+use raidc_crds::Site;
+use raidc_crds::VirtualServer;
+use raidc_crds::condition::PROTECTED;
+use raidc_crds::condition::READY;
+use raidc_crds::condition::SURVIVES_SITE_LOSS;
+use raidc_crds::names::SERVER_LABEL;
+use raidc_e2e::World;
+use raidc_e2e::controller::USER;
+use raidc_e2e::install;
+use raidc_e2e::recount;
+use raidc_e2e::servers;
+use raidc_lab::AuditFilter;
+use raidc_lab::Profile;
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+/// Kubernetes takes 40 to 50 seconds to call a silent node lost; the rest is for a busy machine.
+const WITHIN: Duration = Duration::from_mins(5);
+/// The site that fails.
+const SITE: &str = "talsi";
+/// A machine or disk by UID, and where it is.
+type Things = BTreeMap<String, String>;
+
+/// Every machine (with what pins it to its place) and every disk's volume, by UID.
+async fn things(world: &World) -> Things {
+    let mut all = Things::new();
+    for machine in recount::list::<VirtualMachine>(&world.cluster).await.unwrap() {
+        let spec = serde_json::to_value(&machine.spec).unwrap();
+        let affinity = &spec["template"]["spec"]["affinity"];
+        let place = &affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+        assert!(place.is_object(), "a machine without a place: {spec}");
+        all.insert(machine.uid().unwrap(), format!("{} {place}", machine.name_any()));
+    }
+    for claim in recount::list::<PersistentVolumeClaim>(&world.cluster)
+        .await
+        .unwrap()
+    {
+        if claim.labels().contains_key(SERVER_LABEL) {
+            let volume = claim.spec.as_ref().and_then(|s| s.volume_name.clone());
+            all.insert(claim.uid().unwrap(), format!("{} {volume:?}", claim.name_any()));
+        }
+    }
+    all
+}
+
+/// Where each server is by its status, and under which epoch.
+fn places(servers: &[VirtualServer]) -> BTreeMap<String, String> {
+    let place = |s: &VirtualServer| {
+        let status = s.status.clone().unwrap_or_default();
+        format!(
+            "{:?} {:?} {:?} {:?}",
+            status.site, status.rack, status.copy_sites, status.epoch
+        )
+    };
+    servers
+        .iter()
+        .map(|s| {
+            (
+                format!("{}/{}", s.namespace().unwrap_or_default(), s.name_any()),
+                place(s),
+            )
+        })
+        .collect()
+}
+
+async fn settled(world: &World) -> Vec<VirtualServer> {
+    servers::until(
+        &world.cluster,
+        "every server is Ready and every copy proven",
+        WITHIN,
+        |s| {
+            servers::every(s, READY, 40)?;
+            let with_copies: Vec<_> = s
+                .iter()
+                .filter(|s| s.status.as_ref().is_some_and(|t| !t.copy_sites.is_empty()))
+                .cloned()
+                .collect();
+            servers::every(&with_copies, PROTECTED, 20)
+        },
+    )
+    .await
+    .unwrap()
+}
+
+fn at_site(server: &VirtualServer) -> bool {
+    server.status.as_ref().and_then(|s| s.site.as_deref()) == Some(SITE)
+}
+
+/// Nothing was deleted by the operator since then.
+fn nothing_deleted(world: &World, since: jiff::Timestamp) {
+    let deleted: Vec<_> = world
+        .lab
+        .audit(&AuditFilter::writes_by(USER, since))
+        .unwrap()
+        .into_iter()
+        .filter(|e| e.verb.starts_with("delete"))
+        .collect();
+    assert!(
+        deleted.is_empty(),
+        "deleted while something had failed: {deleted:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_site_never_moves_deletes_or_hides_anything_and_its_return_never_needs_a_hand() {
+    let mut world = World::up("faults-light", Profile::Light).await.unwrap();
+    world.start_controller("a").unwrap();
+    world.start_controller("b").unwrap();
+    install::examples(&world.cluster).await.unwrap();
+    let before = settled(&world).await;
+    let there = before.iter().filter(|s| at_site(s)).count();
+    assert!(there > 0, "nothing runs at {SITE}, so that nothing is shown");
+    let (things_before, places_before) = (things(&world).await, places(&before));
+    let since = jiff::Timestamp::now();
+
+    println!("{SITE} loses its power with {there} servers");
+    world.lab.faults().unwrap().site_off(SITE).await.unwrap();
+    let lost = servers::until(
+        &world.cluster,
+        "no server of the lost site says Ready",
+        WITHIN,
+        |all| match all.iter().find(|s| at_site(s) && servers::holds_now(s, READY)) {
+            None => Ok(()),
+            Some(server) => Err(servers::told(server, READY)),
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        places(&lost),
+        places_before,
+        "a place was changed without a failover"
+    );
+    let others = lost.iter().filter(|s| !at_site(s)).cloned().collect::<Vec<_>>();
+    servers::every(&others, READY, 1).unwrap();
+    servers::eventually(
+        "nothing is promised of a site that cannot be read",
+        WITHIN,
+        || async {
+            let sites = recount::list::<Site>(&world.cluster)
+                .await
+                .map_err(|e| e.to_string())?;
+            let site = sites
+                .iter()
+                .find(|s| s.name_any() == SITE)
+                .ok_or("no such site")?;
+            let conditions = site.status.iter().flat_map(|s| &s.conditions);
+            let survives = conditions.into_iter().find(|c| c.type_ == SURVIVES_SITE_LOSS);
+            match survives {
+                Some(c) if c.status == "Unknown" => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(things(&world).await, things_before);
+    nothing_deleted(&world, since);
+
+    println!("the power is back");
+    world.lab.faults().unwrap().site_on(SITE).await.unwrap();
+    let after = settled(&world).await;
+    assert_eq!(places(&after), places_before);
+    assert_eq!(things(&world).await, things_before);
+    nothing_deleted(&world, since);
+
+    println!("{SITE} is cut off from the others, both sides with power");
+    let rest = ["kuldiga", "liepaja", "ventspils"].map(str::to_owned).to_vec();
+    // The API server stays with the first group.
+    let cut = [rest, vec![SITE.to_owned()]];
+    world.lab.faults().unwrap().partition(&cut).await.unwrap();
+    let switched = before
+        .iter()
+        .find(|s| !at_site(s) && s.namespace().as_deref() == Some("kuldiga"))
+        .unwrap()
+        .name_any();
+    a_leader_that_slept_never_undoes_what_its_successor_did(&mut world, &switched).await;
+    let during = servers::all(&world.cluster).await.unwrap();
+    assert_eq!(places(&during), places_before, "a partition is not a loss");
+    world.lab.faults().unwrap().clear().await.unwrap();
+    let after = settled(&world).await;
+    assert_eq!(places(&after), places_before);
+    assert_eq!(things(&world).await, things_before);
+    nothing_deleted(&world, since);
+    world.lab.check().unwrap();
+}
+
+/// Stops the process of the leader for longer than its claim lasts, lets its successor work, and wakes it: what it then knows is old.
+async fn a_leader_that_slept_never_undoes_what_its_successor_did(world: &mut World, switched: &str) {
+    let holder = || async {
+        let lease = [
+            "get",
+            "lease",
+            "-n",
+            "raidc-system",
+            "raidc-controller",
+            "-o",
+            "jsonpath={.spec.holderIdentity}",
+        ];
+        world.cluster.kubectl(&lease).await.unwrap()
+    };
+    let leads = holder().await;
+    let index = usize::from(!leads.starts_with("a_"));
+    let before = world.controllers[index].restarts();
+    let sleeper = world.controllers[index].id().to_string();
+    println!("the leader {leads} falls asleep");
+    assert!(
+        Command::new("kill")
+            .args(["-STOP", &sleeper])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let power = |power: &str| format!("{{\"spec\":{{\"power\":\"{power}\"}}}}");
+    let server = [
+        "patch",
+        "virtualserver",
+        "-n",
+        "kuldiga",
+        switched,
+        "--type=merge",
+        "-p",
+    ];
+    let switch = async |to: &str| {
+        world
+            .cluster
+            .kubectl(&[&server[..], &[&power(to)]].concat())
+            .await
+            .unwrap()
+    };
+    switch("Off").await;
+    let off = servers::eventually("the successor has stopped the server", WITHIN, || async {
+        let all = servers::all(&world.cluster).await.map_err(|e| e.to_string())?;
+        let one = all.iter().find(|s| s.name_any() == switched).ok_or("no server")?;
+        let stopped = one
+            .status
+            .iter()
+            .flat_map(|s| &s.conditions)
+            .any(|c| c.reason == "Stopped");
+        if stopped && servers::holds(one, READY) {
+            Ok(())
+        } else {
+            Err(servers::told(one, READY))
+        }
+    })
+    .await;
+    // It is woken whatever came of it: a stopped process outlives the test otherwise.
+    assert!(
+        Command::new("kill")
+            .args(["-CONT", &sleeper])
+            .status()
+            .unwrap()
+            .success()
+    );
+    off.unwrap();
+    let successor = holder().await;
+    assert_ne!(successor, leads);
+    servers::eventually("the old leader has ended by itself", WITHIN, || {
+        let ended = world.controllers[index].restarts() > before;
+        async move {
+            if ended {
+                Ok(())
+            } else {
+                Err("it still runs".to_owned())
+            }
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(holder().await, successor);
+    let machine = [
+        "get",
+        "vm",
+        "-n",
+        "kuldiga",
+        switched,
+        "-o",
+        "jsonpath={.spec.runStrategy}",
+    ];
+    assert_eq!(
+        world.cluster.kubectl(&machine).await.unwrap(),
+        "Halted",
+        "the sleeper started it again"
+    );
+    switch("On").await;
+}
