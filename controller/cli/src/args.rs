@@ -58,6 +58,15 @@ pub enum Command {
         #[command(flatten)]
         source: Source,
     },
+    /// What draining would come to: who goes where, who cannot and why, what is no longer survived. Exit 0: nothing, 2: ready, 3: blocked, 1: an error
+    Drain {
+        /// site/NAME, rack/NAME or node/NAME
+        #[arg(value_name = "KIND/NAME")]
+        what: String,
+        /// Where the fleet comes from.
+        #[command(flatten)]
+        source: Source,
+    },
     /// The fleet as one file for --fleet, so that plans can be made without a cluster
     Snapshot {
         /// Where the fleet comes from.

@@ -333,6 +333,9 @@ fn wrongs(world: &World) -> BTreeSet<String> {
             excess.resource.show(excess.limit)
         ));
     }
+    for shed in &world.plan.shed {
+        wrongs.insert(format!("virtualserver/{}: {shed}", shed.server));
+    }
     for (rack, note) in &world.notes.racks {
         wrongs.insert(format!("rack/{rack}: {}", note.message));
     }

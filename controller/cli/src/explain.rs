@@ -1,5 +1,7 @@
 //! Why something stands where it does. No I/O.
 
+use std::collections::BTreeMap;
+
 use raidc_controller::inventory::translate::Note;
 use raidc_planner::{ColocationId, DemandId, Explanation, ServerId, WaitingOn};
 use serde::Serialize;
@@ -160,7 +162,10 @@ pub fn text(explained: &Explained) -> String {
     if !explanation.sites.is_empty() {
         let is_server = matches!(explanation.demand, DemandId::Server(_));
         let (title, heading) = if is_server {
-            let title = format!("\nHow the {} host(s) look to it, by site", explained.hosts);
+            let title = format!(
+                "\nHow the {} host(s) look to it, by site and rack",
+                explained.hosts
+            );
             (
                 title,
                 row([
@@ -178,22 +183,18 @@ pub fn text(explained: &Explained) -> String {
         say(title);
         let mut rows = vec![heading];
         for (site, view) in &explanation.sites {
-            let mut against: Vec<String> = view.closed.iter().cloned().collect();
-            against.extend(view.refused.iter().map(|(reason, hosts)| match words(reason) {
-                Some(words) => format!("{hosts} {reason} ({words})"),
-                None if is_server => format!("{hosts} {reason}"),
-                // A colocation's rack with what is free in it.
-                None => reason.clone(),
-            }));
-            let against = if against.is_empty() {
-                "-".to_owned()
-            } else {
-                against.join("; ")
-            };
             let mut cells = vec![site.to_string()];
             cells.extend(is_server.then(|| view.fit.to_string()));
-            cells.push(against);
+            cells.push(against(view.closed.as_deref(), &view.refused, is_server));
             rows.push(cells);
+            // One rack says no more than its site.
+            for (rack, view) in view.racks.iter().filter(|_| view.racks.len() > 1) {
+                rows.push(row([
+                    &format!("  {rack}"),
+                    &view.fit.to_string(),
+                    &against(None, &view.refused, is_server),
+                ]));
+            }
         }
         let right: &[usize] = if is_server { &[1] } else { &[] };
         say(table("  ", right, &rows).trim_end_matches('\n').to_owned());
@@ -202,6 +203,22 @@ pub fn text(explained: &Explained) -> String {
         say(format!("Note: {remark}."));
     }
     text
+}
+
+/// What speaks against a site or a rack, and how often.
+fn against(closed: Option<&str>, refused: &BTreeMap<String, i64>, is_server: bool) -> String {
+    let mut against: Vec<String> = closed.map(str::to_owned).into_iter().collect();
+    against.extend(refused.iter().map(|(reason, hosts)| match words(reason) {
+        Some(words) => format!("{hosts} {reason} ({words})"),
+        None if is_server => format!("{hosts} {reason}"),
+        // A colocation's rack with what is free in it.
+        None => reason.clone(),
+    }));
+    if against.is_empty() {
+        "-".to_owned()
+    } else {
+        against.join("; ")
+    }
 }
 
 /// What a refusal means.

@@ -8,6 +8,7 @@ pub mod change;
 pub mod cluster;
 pub mod compare;
 pub mod documents;
+pub mod drain;
 pub mod error;
 pub mod explain;
 pub mod kinds;
@@ -45,11 +46,12 @@ use written::Written;
 pub struct Answer {
     /// For standard output.
     pub text: String,
-    /// 0, or 2 when a plan changes something.
+    /// 0; 2 when a plan changes something or a drain may begin; 3 when a drain is blocked.
     pub code: u8,
 }
 
-/// Reads the arguments of the process, does what they say and tells the exit code: 0, 1 for an error, 2 for a plan that changes something.
+/// Reads the arguments of the process, does what they say and tells the exit code: 0, 1 for an error, 2 for a plan that changes
+/// something or a drain that may begin, 3 for a drain that is blocked.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -98,6 +100,13 @@ pub fn run(cli: &Cli) -> Result<Answer, Error> {
             let world = Loaded::read(source)?.world()?;
             let simulated = simulate::simulate(&world, lose)?;
             said(cli.output, &simulated, || simulate::text(&simulated))
+        }
+        Command::Drain { what, source } => {
+            let id = Id::parse(what, None).map_err(Error::Usage)?;
+            let drained = drain::drain(&Loaded::read(source)?.world()?, &id)?;
+            let mut answer = said(cli.output, &drained, || drain::text(&drained))?;
+            answer.code = drained.code();
+            Ok(answer)
         }
         Command::Snapshot { source, redact } => {
             let loaded = Loaded::read(source)?;

@@ -1,6 +1,6 @@
 //! What a loss would take. No I/O.
 
-use raidc_planner::{LossOutcome, Scenario, ServerId, Spot, simulate_loss};
+use raidc_planner::{LossOutcome, Scenario, ServerId, Shed, ShedReason, Spot, simulate_loss};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -72,6 +72,50 @@ fn place(spot: &Spot) -> String {
     )
 }
 
+/// Who has to stop, and who could then start.
+fn stopping(say: &mut impl FnMut(&str), simulated: &Simulated) {
+    let outcome = &simulated.outcome;
+    if outcome.shed.is_empty() && simulated.overloaded.is_empty() {
+        say("\nNothing is shed.");
+    } else if outcome.shed.is_empty() {
+        say("\nNothing is shed: no server's stop would make the overloaded racks draw less.");
+    } else {
+        say("\nWho has to stop, the least important first");
+        let mut rows = vec![row(["TIER", "SERVER", "RUNS AT", "WATTS", "WHY"])];
+        for shed in &outcome.shed {
+            rows.push(row([
+                &shed.tier.to_string(),
+                &shed.server.to_string(),
+                &place(&shed.at),
+                &shed.watts.to_string(),
+                &why(shed),
+            ]));
+        }
+        say(table("  ", &[0, 3], &rows).trim_end_matches('\n'));
+    }
+    if !outcome.starts_if_shed.is_empty() {
+        say("\nWho could then start after all");
+        for start in &outcome.starts_if_shed {
+            say(&format!("  {} at {}", start.server, place(&start.at)));
+        }
+    }
+}
+
+fn why(shed: &Shed) -> String {
+    let why = match &shed.reason {
+        ShedReason::Rack { rack, over_watts } => format!("{rack} would draw {over_watts} W too much"),
+        ShedReason::Host { host, resource, over } => {
+            format!("{host} is short of {}", resource.amount(*over))
+        }
+        ShedReason::Starts { server, tier } => format!("{server} of tier {tier} can only start there"),
+    };
+    if shed.running {
+        why
+    } else {
+        format!("{why}; it is off and must stay off")
+    }
+}
+
 /// The outcome for people.
 #[must_use]
 pub fn text(simulated: &Simulated) -> String {
@@ -126,6 +170,7 @@ pub fn text(simulated: &Simulated) -> String {
         "Down until it returns, because their policy keeps a single copy",
         &outcome.single_copy,
     );
+    stopping(&mut say, simulated);
     if !outcome.wake.is_empty() {
         say("\nHosts to switch on first");
         for host in &outcome.wake {

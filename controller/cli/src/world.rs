@@ -6,7 +6,10 @@ use raidc_planner::{Fleet, MoveKind, Plan, PlanOptions, check};
 use crate::objects::Objects;
 
 /// As the operator plans: moving a running server would be a planned failover, which this version does not carry out.
-pub const OPTIONS: PlanOptions = PlanOptions { max_moves: 0 };
+pub const OPTIONS: PlanOptions = PlanOptions {
+    max_moves: 0,
+    make_room_by_moves: false,
+};
 
 /// A fleet with everything that is said about it.
 #[derive(Clone, Debug, Default)]
@@ -38,17 +41,29 @@ impl World {
         Self::planned(&seen, broken, Some(before))
     }
 
+    /// The fleet as it is once what is decided has been carried out.
+    #[must_use]
+    pub fn carried(&self) -> Fleet {
+        let mut fleet = self.fleet.clone();
+        self.carry(&mut fleet);
+        fleet
+    }
+
+    fn carry(&self, fleet: &mut Fleet) {
+        let mut carried = self.plan.clone();
+        // A server whose data is at one site is not simply started at another: it stays recorded where it was.
+        for change in &self.plan.moves {
+            if change.kind == MoveKind::Primary && change.from.site != change.to.site {
+                carried.servers.remove(&change.server);
+            }
+        }
+        carried.feed_back(fleet);
+    }
+
     fn planned(seen: &Seen, broken: Vec<String>, before: Option<&Self>) -> Self {
         let (mut fleet, notes) = translate(seen);
         if let Some(before) = before {
-            let mut carried = before.plan.clone();
-            // A server whose data is at one site is not simply started at another: it stays recorded where it was.
-            for change in &before.plan.moves {
-                if change.kind == MoveKind::Primary && change.from.site != change.to.site {
-                    carried.servers.remove(&change.server);
-                }
-            }
-            carried.feed_back(&mut fleet);
+            before.carry(&mut fleet);
         }
         let plan = raidc_planner::plan(&fleet, &OPTIONS);
         let faults = check(&fleet, &plan).iter().map(ToString::to_string).collect();

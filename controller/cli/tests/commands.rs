@@ -10,6 +10,7 @@ use std::path::Path;
 use support::{EXAMPLES, raidc, snapshot, with_examples};
 
 const CHANGE: &str = "controller/cli/tests/data/change.yaml";
+const BREAKER: &str = "controller/cli/tests/data/breaker.yaml";
 
 /// Compares, or accepts. The exit code is the first line.
 fn golden(name: &str, arguments: &[&str], wrong: &mut Vec<String>) {
@@ -127,6 +128,43 @@ fn no_command_says_anything_else_about_the_examples() {
             "rack/talsi-r1",
             "-o",
             "json",
+            "--fleet",
+            fleet,
+        ],
+    );
+    check("drain-host", &["drain", "node/talsi-r1-h1", "--fleet", fleet]);
+    check("drain-nothing", &["drain", "node/talsi-r2-h4", "--fleet", fleet]);
+    check("drain-rack", &["drain", "rack/talsi-r1", "--fleet", fleet]);
+    check("drain-site", &["drain", "site/talsi", "--fleet", fleet]);
+    check(
+        "drain-json",
+        &["drain", "node/talsi-r1-h1", "-o", "json", "--fleet", fleet],
+    );
+    check(
+        "drain-blocked",
+        &[
+            "drain",
+            "site/talsi",
+            "--fleet",
+            fleet,
+            "--delete",
+            "site/liepaja",
+        ],
+    );
+    check("drain-unknown", &["drain", "rack/talsi-r9", "--fleet", fleet]);
+    check(
+        "drain-server",
+        &["drain", "server/saldus/website", "--fleet", fleet],
+    );
+    check("plan-breaker", &["plan", "-f", BREAKER, "--fleet", fleet]);
+    check(
+        "simulate-breaker",
+        &[
+            "simulate",
+            "--lose",
+            "site/ventspils",
+            "-f",
+            BREAKER,
             "--fleet",
             fleet,
         ],

@@ -32,7 +32,7 @@ enum Item<'f> {
 }
 
 /// How many may keep room: one in eight of the open hosts, at least one.
-fn claims(world: &World<'_>) -> usize {
+pub(crate) fn claims(world: &World<'_>) -> usize {
     (world.hosts.iter().filter(|host| host.open).count() / 8).clamp(1, MAX_CLAIMS)
 }
 
@@ -230,36 +230,39 @@ fn admit_colocation(
     Ok(())
 }
 
-/// The host that lacks the least for this server, of those that are large enough for it and may take it.
-fn nearest(engine: &Engine<'_, '_>, server: usize) -> Option<usize> {
+/// Whether the host is large enough for this server and takes something new.
+pub(crate) fn could(world: &World<'_>, server: usize, host: usize) -> bool {
+    let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
+    dense.open && wanted.allows(dense.site) && (0..DIMS).all(|d| wanted.demand[d] <= dense.capacity[d])
+}
+
+/// What the host lacks for running this server, in thousandths of itself, over all measures; 0 when it lacks nothing.
+pub(crate) fn lacks(engine: &Engine<'_, '_>, server: usize, host: usize) -> i64 {
     let (world, books) = (engine.world, &engine.books);
-    let wanted = &world.servers[server];
-    let could = |host: &usize| {
-        let dense = &world.hosts[*host];
-        dense.open && wanted.allows(dense.site) && (0..DIMS).all(|d| wanted.demand[d] <= dense.capacity[d])
+    let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
+    let permille = |lack: i64, whole: i64| lack.max(0).saturating_mul(1000) / whole.max(1);
+    let on_host = |d: usize| {
+        let free = dense.capacity[d] - books.used[host][d] - books.most_reserved[host][d];
+        permille(wanted.demand[d] - free, dense.capacity[d])
     };
-    let lacks = |host: usize| {
-        let dense = &world.hosts[host];
-        let permille = |lack: i64, whole: i64| lack.max(0).saturating_mul(1000) / whole.max(1);
-        let on_host = |d: usize| {
-            let free = dense.capacity[d] - books.used[host][d] - books.most_reserved[host][d];
-            permille(wanted.demand[d] - free, dense.capacity[d])
-        };
-        let at_site = |d: usize| {
-            let site = &world.sites[dense.site];
-            let free = site.ceiling[d] - books.site_used[dense.site][d];
-            permille(wanted.demand[d] - free, dense.capacity[d])
-        };
-        let asked = dense.draw_mw(wanted.demand[0]);
-        let watts = permille(
-            asked - colocate::headroom_mw(world, books, dense.rack),
-            dense.idle_mw + dense.dynamic_mw,
-        );
-        (0..DIMS).map(|d| on_host(d) + at_site(d)).sum::<i64>() + watts
+    let at_site = |d: usize| {
+        let site = &world.sites[dense.site];
+        let free = site.ceiling[d] - books.site_used[dense.site][d];
+        permille(wanted.demand[d] - free, dense.capacity[d])
     };
-    (0..world.hosts.len())
-        .filter(could)
-        .min_by_key(|&host| (lacks(host), host))
+    let asked = dense.draw_mw(wanted.demand[0]);
+    let watts = permille(
+        asked - colocate::headroom_mw(world, books, dense.rack),
+        dense.idle_mw + dense.dynamic_mw,
+    );
+    (0..DIMS).map(|d| on_host(d) + at_site(d)).sum::<i64>() + watts
+}
+
+/// The host that lacks the least for this server, of those that are large enough for it and may take it.
+pub(crate) fn nearest(engine: &Engine<'_, '_>, server: usize) -> Option<usize> {
+    (0..engine.world.hosts.len())
+        .filter(|&host| could(engine.world, server, host))
+        .min_by_key(|&host| (lacks(engine, server, host), host))
 }
 
 /// Says for everything that waits on what it waits, given the final books.

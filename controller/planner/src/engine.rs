@@ -7,6 +7,7 @@
 use crate::admit;
 use crate::adopt;
 use crate::colocate::Space;
+use crate::eject;
 use crate::index::Index;
 use crate::mend;
 use crate::place::{self, Wish};
@@ -38,6 +39,8 @@ pub(crate) struct Engine<'w, 'f> {
     pub(crate) starving: Vec<usize>,
     /// Moves left of the budget.
     pub(crate) moves_left: i64,
+    /// Whether running servers may be moved to make room (`PlanOptions::make_room_by_moves`).
+    pub(crate) room_by_moves: bool,
 }
 
 impl<'w, 'f> Engine<'w, 'f> {
@@ -47,6 +50,7 @@ impl<'w, 'f> Engine<'w, 'f> {
         let space = Space::adopt(world, &mut books);
         Self {
             moves_left: options.max_moves.max(0),
+            room_by_moves: options.make_room_by_moves,
             ..Self::with(world, books, space, Index::default())
         }
     }
@@ -65,6 +69,7 @@ impl<'w, 'f> Engine<'w, 'f> {
             index,
             starving: Vec::new(),
             moves_left: i64::MAX,
+            room_by_moves: false,
         }
     }
 }
@@ -81,7 +86,7 @@ pub(crate) fn run<'w, 'f>(world: &'w World<'f>, options: &PlanOptions) -> Engine
         changed |= protect::protect(&mut engine);
         changed |= admit::admit(&mut engine);
         // Only from a state that nothing else would change, so that planning again from there tries the same.
-        if !changed && !admit::make_room(&mut engine) {
+        if !changed && !admit::make_room(&mut engine) && !eject::make_room(&mut engine) {
             break;
         }
     }
@@ -90,6 +95,22 @@ pub(crate) fn run<'w, 'f>(world: &'w World<'f>, options: &PlanOptions) -> Engine
 }
 
 impl Engine<'_, '_> {
+    /// Notes why a server moves: the first reason stands, unless that was only to make room.
+    pub(crate) fn say_moved(&mut self, server: usize, reason: MoveReason) {
+        let said = &mut self.moved[server];
+        if said.is_none_or(|said| said == MoveReason::MakesRoom) {
+            *said = Some(reason);
+        }
+    }
+
+    /// As [`Engine::say_moved`], of a reserve.
+    pub(crate) fn say_backup_moved(&mut self, server: usize, reason: MoveReason) {
+        let said = &mut self.backup_moved[server];
+        if said.is_none_or(|said| said == MoveReason::MakesRoom) {
+            *said = Some(reason);
+        }
+    }
+
     /// The best place for `server`, which is not in the books.
     pub(crate) fn find(&mut self, server: usize, wish: &Wish) -> Option<Slot> {
         place::find(self.world, &self.books, &mut self.index, server, wish)

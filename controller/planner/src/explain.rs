@@ -52,6 +52,8 @@ fn explain_server(fleet: &Fleet, plan: &Plan, id: &ServerId, explanation: &mut E
                 .push(format!("a copy of its data is at {site}"));
         }
         explanation.placed.extend(decided.held.clone());
+        let shed = plan.shed.iter().filter(|shed| shed.server == *id);
+        explanation.placed.extend(shed.map(ToString::to_string));
         explanation.waiting = explanation
             .waiting
             .take()
@@ -73,9 +75,15 @@ fn explain_server(fleet: &Fleet, plan: &Plan, id: &ServerId, explanation: &mut E
             view.closed = Some("not among the sites it may use".to_owned());
         }
         for &host in &dense.hosts {
+            let name = &world.racks[world.hosts[host].rack].name;
+            let rack = view.racks.entry(name.clone()).or_default();
             match fits::primary(&world, &engine.books, server, host) {
-                Ok(()) => view.fit += 1,
-                Err(against) => *view.refused.entry(against.reason().to_owned()).or_default() += 1,
+                Ok(()) => (view.fit, rack.fit) = (view.fit + 1, rack.fit + 1),
+                Err(against) => {
+                    for refused in [&mut view.refused, &mut rack.refused] {
+                        *refused.entry(against.reason().to_owned()).or_default() += 1;
+                    }
+                }
             }
         }
         explanation.sites.insert(dense.name.clone(), view);
@@ -112,7 +120,7 @@ fn explain_colocation(fleet: &Fleet, plan: &Plan, id: &ColocationId, explanation
 }
 
 /// What would let it in, nearest first.
-fn fixes(on: &WaitingOn) -> Vec<String> {
+pub(crate) fn fixes(on: &WaitingOn) -> Vec<String> {
     let text = on.to_string();
     // The text of a reason ends with its fix, after the last colon.
     text.rsplit_once(": ")

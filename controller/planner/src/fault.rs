@@ -37,6 +37,8 @@ pub enum Rule {
     Ledger,
     /// A move in the plan is missing, false or of something that may not move.
     Moves,
+    /// Somebody is to stop who need not, or an excess is left that stopping somebody would mend.
+    Shed,
     /// The reason that a waiting demand is given is false, or something else would let it in already.
     Waiting,
 }

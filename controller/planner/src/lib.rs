@@ -16,6 +16,7 @@ mod consolidate;
 mod copies;
 mod digest;
 mod draw;
+mod eject;
 mod engine;
 mod explain;
 mod fault;
@@ -30,6 +31,7 @@ mod piles;
 mod place;
 mod plan;
 mod planner;
+mod preflight;
 mod protect;
 mod quota;
 mod reason;
@@ -37,13 +39,14 @@ mod report;
 mod reserves;
 mod scenario;
 mod score;
+mod shed;
 mod state;
 mod summary;
 mod together;
 mod why;
 mod world;
 
-pub use checker::{check, confirm_waiting};
+pub use checker::{check, confirm_shed, confirm_waiting};
 pub use consolidate::{Consolidation, ConsolidationOptions, consolidate};
 pub use explain::explain;
 pub use fault::{Fault, Rule};
@@ -53,12 +56,16 @@ pub use fleet::{
 };
 pub use ids::{ColocationId, DemandId, HostName, RackName, RiskName, ServerId, SiteName, TenantName};
 pub use loss::simulate_loss;
-pub use outcome::{Explanation, LossOutcome, RackAfter, SiteView, Start};
+pub use outcome::{
+    Blocker, Changed, DrainMove, DrainTarget, Explanation, How, LossOutcome, Preflight, RackAfter, RackView,
+    Shed, ShedReason, SiteView, Start, StartIfShed, Stays, Unprotected, Verdict, WorseLoss,
+};
 pub use plan::{
     DevicePlace, Excess, ExcessOf, Move, MoveKind, MoveReason, PairLoad, Plan, PlanOptions, Problem,
     RackLedger, ScenarioSummary, ServerPlan, SiteLedger, Spot, Survival,
 };
 pub use planner::Planner;
+pub use preflight::preflight_drain;
 pub use reason::{Considered, QuotaResource, Resource, Waiting, WaitingOn};
 pub use scenario::{Scenario, ScenarioParseError};
 

@@ -1,4 +1,4 @@
-//! What a loss does: read off the plan, nothing is decided. No I/O.
+//! What a loss does: read off the plan; only who has to stop, should anything be too full, is decided here. No I/O.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashSet};
@@ -8,6 +8,7 @@ use crate::ids::HostName;
 use crate::outcome::{LossOutcome, RackAfter, Start};
 use crate::plan::Plan;
 use crate::scenario::Scenario;
+use crate::shed;
 use crate::summary::Scenarios;
 use crate::world::watts_up;
 
@@ -23,6 +24,8 @@ pub fn simulate_loss(fleet: &Fleet, plan: &Plan, scenario: &Scenario) -> LossOut
         starts: Vec::new(),
         stranded: Vec::new(),
         single_copy: Vec::new(),
+        shed: Vec::new(),
+        starts_if_shed: Vec::new(),
         wake: Vec::new(),
         racks: plan
             .racks
@@ -91,6 +94,8 @@ pub fn simulate_loss(fleet: &Fleet, plan: &Plan, scenario: &Scenario) -> LossOut
     let draws = order.iter().map(|(_, server, ..)| server.cpu_milli);
     add_draw(fleet, &mut outcome, &draws.zip(&starts).collect::<Vec<_>>(), &on);
     outcome.starts = starts;
+    let proposal = shed::of_loss(fleet, plan, &outcome, |rack| scenarios.takes_rack(index, rack));
+    (outcome.shed, outcome.starts_if_shed) = (proposal.shed, proposal.starts);
     outcome
 }
 

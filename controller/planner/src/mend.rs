@@ -173,7 +173,7 @@ fn relocate(engine: &mut Engine<'_, '_>, server: usize, reason: MoveReason, own_
         .put(engine.world, server, found.as_ref().unwrap_or(&before));
     if found.is_some() {
         keep_data(engine, server, &wish);
-        engine.moved[server].get_or_insert(reason);
+        engine.say_moved(server, reason);
         engine.moves_left -= 1;
     }
     found.is_some()
@@ -222,7 +222,7 @@ fn relocate_circle(engine: &mut Engine<'_, '_>, server: usize, reason: MoveReaso
     for ((&member, wish), slot) in members.iter().zip(&wishes).zip(&before) {
         keep_data(engine, member, wish);
         if engine.books.slots[member].primary != slot.primary {
-            engine.moved[member].get_or_insert(reason);
+            engine.say_moved(member, reason);
             engine.moves_left -= 1;
         }
     }

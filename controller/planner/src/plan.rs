@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fleet::{DevicePosition, Fleet, Placement};
 use crate::ids::{ColocationId, DemandId, HostName, RackName, ServerId, SiteName};
+use crate::outcome::{Shed, StartIfShed};
 use crate::reason::{Resource, Waiting};
 use crate::scenario::Scenario;
 
@@ -16,12 +17,20 @@ pub struct PlanOptions {
     /// Most servers that one plan may move to mend what is wrong (drained, overloaded); the rest follow in later plans.
     /// A server that has lost its host does not count: it has to go somewhere.
     pub max_moves: i64,
+    /// Whether a running server may be moved to another host of its own site (a live migration, no data is copied) so
+    /// that one that waits finds room. Only servers of the same tier or a higher number move for it, and every one keeps
+    /// its copies and a reserve. Servers that are themselves new in this plan do not run yet and may always be put
+    /// elsewhere, reserves likewise. False unless the platform team says so: what runs is left alone.
+    pub make_room_by_moves: bool,
 }
 
 impl Default for PlanOptions {
-    /// No limit on moves: `Move` is a proposal, pacing them is the executor's.
+    /// No limit on moves: `Move` is a proposal, pacing them is the executor's. What runs is not moved to make room.
     fn default() -> Self {
-        Self { max_moves: i64::MAX }
+        Self {
+            max_moves: i64::MAX,
+            make_room_by_moves: false,
+        }
     }
 }
 
@@ -293,6 +302,11 @@ pub struct Plan {
     pub scenarios: Vec<ScenarioSummary>,
     /// What is fuller than it may be, inherited.
     pub excesses: Vec<Excess>,
+    /// Who has to stop because a rack or a host is fuller than it can be, or so that more important servers that have
+    /// lost their place can start. A proposal: their places stay as they are, and nothing stops by itself.
+    pub shed: Vec<Shed>,
+    /// Servers without a place that could start once those have stopped.
+    pub starts_if_shed: Vec<StartIfShed>,
     /// Parts of the fleet that were set aside.
     pub problems: Vec<Problem>,
 }

@@ -104,7 +104,7 @@ fn protect_one(engine: &mut Engine<'_, '_>, server: usize) -> bool {
             (false, true) => MoveReason::ReserveInvalid,
             (false, false) => MoveReason::Protects,
         };
-        engine.backup_moved[server].get_or_insert(reason);
+        engine.say_backup_moved(server, reason);
     }
     changed
 }

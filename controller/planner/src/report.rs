@@ -13,6 +13,7 @@ use crate::plan::{
 };
 use crate::reason::{Resource, Waiting, WaitingOn};
 use crate::scenario::Scenario;
+use crate::shed;
 use crate::state::Books;
 use crate::summary;
 use crate::why;
@@ -37,6 +38,8 @@ pub(crate) fn report(engine: &mut Engine<'_, '_>) -> Plan {
     racks(engine, &mut plan);
     sites(engine, &mut plan);
     excesses(engine, &mut plan);
+    let proposal = shed::of_plan(engine.world, &engine.books, &engine.homeless);
+    (plan.shed, plan.starts_if_shed) = (proposal.shed, proposal.starts);
     summary::summarise(engine, &mut plan);
     plan.id = Digest::of(&plan);
     plan

@@ -64,7 +64,7 @@ pub(crate) fn pack(engine: &mut Engine<'_, '_>, wanted: &[(usize, usize)]) {
 }
 
 /// Reserves `host` for a placed server without a reserve, if it may; its copies stay where they are, or are chosen.
-fn put(engine: &mut Engine<'_, '_>, server: usize, host: usize) -> bool {
+pub(crate) fn put(engine: &mut Engine<'_, '_>, server: usize, host: usize) -> bool {
     let world = engine.world;
     if fits::backup(world, &engine.books, server, host, false).is_err() {
         return false;

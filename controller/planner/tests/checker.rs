@@ -315,7 +315,13 @@ fn no_host_carries_more_than_it_has() {
         "carries",
     );
     // What was there before may stay, if the plan says so; by the right figures, in the right measure.
-    let told = plan(&fleet, &PlanOptions { max_moves: 0 });
+    let told = plan(
+        &fleet,
+        &PlanOptions {
+            max_moves: 0,
+            ..PlanOptions::default()
+        },
+    );
     assert_eq!(check(&fleet, &told), vec![]);
     assert!(!told.excesses.is_empty());
     let mut wrong = told.clone();

@@ -35,7 +35,10 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 
 /// Moving a running server is a planned failover, which this version does not carry out: a plan that moves one on paper would
 /// only make the books wrong. Reserves and copies may move; servers that have lost their host are not limited by this.
-const OPTIONS: PlanOptions = PlanOptions { max_moves: 0 };
+const OPTIONS: PlanOptions = PlanOptions {
+    max_moves: 0,
+    make_room_by_moves: false,
+};
 
 /// What the loop needs.
 pub struct Placement {

@@ -19,6 +19,7 @@ mod moves;
 mod names;
 mod physics;
 mod scenarios;
+mod shed;
 mod survive;
 mod together;
 mod totals;
@@ -33,6 +34,7 @@ use model::Model;
 use scenarios::Scenarios;
 use totals::Totals;
 
+pub use shed::confirm_shed;
 pub use waiting::confirm_waiting;
 
 /// Everything that is wrong with `plan` for `fleet`; empty when nothing is.
@@ -61,6 +63,7 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Vec<Fault> {
     together::check(&model, &scenarios, &mut faults);
     let units_free = devices::check(&model, &mut faults);
     moves::check(&model, &mut faults);
+    shed::check(&model, &mut faults);
     let counted = ledger::Counted {
         scenarios: &scenarios,
         losses: &losses,

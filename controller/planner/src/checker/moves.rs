@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::model::{Model, Placed, fault};
 use crate::fault::{Fault, Rule};
 use crate::ids::{ServerId, SiteName};
-use crate::plan::{Move, MoveKind, Spot};
+use crate::plan::{Move, MoveKind, MoveReason, Spot};
 
 /// Runs the checks of this file.
 pub(super) fn check(model: &Model<'_>, faults: &mut Vec<Fault>) {
+    makes_room(model, faults);
     let mut listed: BTreeMap<&ServerId, Vec<&Move>> = BTreeMap::new();
     for moved in &model.plan.moves {
         listed.entry(&moved.server).or_default().push(moved);
@@ -33,6 +34,29 @@ pub(super) fn check(model: &Model<'_>, faults: &mut Vec<Fault>) {
     for id in listed.into_keys() {
         let how = "a move is listed of what is not placed";
         faults.push(fault(Rule::Moves, format!("server/{id}"), how));
+    }
+}
+
+/// What makes room for another copies no data, stays at its site, and moves only for one that is new and no less important.
+fn makes_room(model: &Model<'_>, faults: &mut Vec<Fault>) {
+    let moves = &model.plan.moves;
+    if moves.iter().all(|moved| moved.reason != MoveReason::MakesRoom) {
+        return;
+    }
+    let came = model
+        .servers
+        .iter()
+        .filter(|server| server.spec.current.is_none());
+    let first = came.map(|server| server.spec.tier).min();
+    for moved in moves.iter().filter(|moved| moved.reason == MoveReason::MakesRoom) {
+        let tier = model.fleet.servers.get(&moved.server).map(|server| server.tier);
+        let wrong = match moved.kind {
+            MoveKind::Copy => "copies data to make room",
+            MoveKind::Primary if moved.from.site != moved.to.site => "leaves its site to make room",
+            MoveKind::Primary if first.is_none() || tier < first => "makes room and nobody as important came",
+            _ => continue,
+        };
+        faults.push(fault(Rule::Moves, format!("server/{}", moved.server), wrong));
     }
 }
 

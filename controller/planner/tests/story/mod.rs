@@ -6,8 +6,8 @@ mod say;
 mod words;
 
 use raidc_planner::{
-    DemandId, Fleet, HostName, HostUse, Plan, PlanOptions, RackName, Scenario, ServerId, SiteName, State,
-    check, explain, plan, simulate_loss,
+    DemandId, DrainTarget, Fleet, HostName, HostUse, Plan, PlanOptions, RackName, Scenario, ServerId,
+    SiteName, State, check, explain, plan, preflight_drain, simulate_loss,
 };
 
 use words::Words;
@@ -48,6 +48,7 @@ impl Story {
             "plan" => self.decide(line),
             "check" => self.verify(line),
             "lose" => self.lose(line, words.next()?),
+            "drain" => self.drain(line, words.next()?),
             "explain" => self.explain(line, words.next()?),
             "racks" => {
                 self.heading(line);
@@ -95,7 +96,11 @@ impl Story {
     }
 
     fn decide(&mut self, line: &str) -> Result<(), String> {
-        let next = plan(&self.fleet, &PlanOptions::default());
+        let options = PlanOptions {
+            make_room_by_moves: line.contains("moving what runs"),
+            ..PlanOptions::default()
+        };
+        let next = plan(&self.fleet, &options);
         let faults = check(&self.fleet, &next);
         if let Some(fault) = faults.first() {
             return Err(format!("{} fault(s), the first: {fault}", faults.len()));
@@ -129,6 +134,19 @@ impl Story {
         self.heading(line);
         let loss = simulate_loss(&self.fleet, &self.plan, &scenario);
         say::loss(&mut self.out, &loss);
+        Ok(())
+    }
+
+    fn drain(&mut self, line: &str, what: &str) -> Result<(), String> {
+        let target = match what.split_once('/') {
+            Some(("host", name)) => DrainTarget::Host(name.into()),
+            Some(("rack", name)) => DrainTarget::Rack(name.into()),
+            Some(("site", name)) => DrainTarget::Site(name.into()),
+            _ => return Err("drain host/NAME, rack/NAME or site/NAME".to_owned()),
+        };
+        self.heading(line);
+        let found = preflight_drain(&self.fleet, &target, &PlanOptions::default());
+        say::drain(&mut self.out, &found);
         Ok(())
     }
 

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use raidc_planner::{Fleet, LossOutcome, MoveKind, Plan, ServerPlan, Spot, Survival};
+use raidc_planner::{
+    Fleet, LossOutcome, MoveKind, Plan, Preflight, ServerPlan, Shed, Spot, StartIfShed, Survival,
+};
 
 use super::Story;
 
@@ -81,6 +83,7 @@ pub(crate) fn plan(out: &mut String, _fleet: &Fleet, before: &Plan, next: &Plan)
             show(excess.limit)
         );
     }
+    shed(out, &next.shed, &next.starts_if_shed);
     let stranded: i64 = next.scenarios.iter().map(|summary| summary.stranded).sum();
     let verdict = if stranded == 0 {
         "survives every loss"
@@ -93,6 +96,16 @@ pub(crate) fn plan(out: &mut String, _fleet: &Fleet, before: &Plan, next: &Plan)
         next.servers.len() + next.colocations.len(),
         next.waiting.len()
     );
+}
+
+/// Who has to stop, and who could then start.
+fn shed(out: &mut String, shed: &[Shed], starts: &[StartIfShed]) {
+    for shed in shed {
+        let _ = writeln!(out, "{} at {}: {shed}", shed.server, place(&shed.at));
+    }
+    for start in starts {
+        let _ = writeln!(out, "{} could then start at {}", start.server, place(&start.at));
+    }
 }
 
 pub(crate) fn loss(out: &mut String, loss: &LossOutcome) {
@@ -119,6 +132,7 @@ pub(crate) fn loss(out: &mut String, loss: &LossOutcome) {
     for id in &loss.stranded {
         let _ = writeln!(out, "{id} has nowhere to start");
     }
+    shed(out, &loss.shed, &loss.starts_if_shed);
     for (rack, after) in loss
         .racks
         .iter()
@@ -136,6 +150,88 @@ pub(crate) fn loss(out: &mut String, loss: &LossOutcome) {
         loss.hosts_lost,
         loss.starts.len(),
         loss.stranded.len()
+    );
+}
+
+/// What draining something would come to.
+pub(crate) fn drain(out: &mut String, found: &Preflight) {
+    let _ = writeln!(out, "{}: {:?}", found.target, found.verdict);
+    for blocker in &found.blocked {
+        let _ = writeln!(out, "blocked: {blocker}");
+    }
+    for moved in &found.moves {
+        let (from, to) = (place(&moved.from), place(&moved.to));
+        let _ = writeln!(
+            out,
+            "{} would go from {from} to {to}, {}",
+            moved.server, moved.how
+        );
+    }
+    for moved in &found.reserves {
+        let what = match moved.kind {
+            MoveKind::Primary | MoveKind::Backup => "reserve",
+            MoveKind::Copy => "copy",
+        };
+        let (from, to) = (place(&moved.from), place(&moved.to));
+        let _ = writeln!(out, "{} {what} would go from {from} to {to}", moved.server);
+    }
+    for stays in &found.stays {
+        let _ = writeln!(
+            out,
+            "{} would stay at {}, {}: {}",
+            stays.server,
+            place(&stays.at),
+            stays.reason,
+            stays.why
+        );
+        if let Some(fix) = stays.fixes.first() {
+            let _ = writeln!(out, "  nearest fix: {fix}");
+        }
+    }
+    for server in &found.unprotected {
+        let _ = writeln!(
+            out,
+            "{} would run unprotected, {}: {}",
+            server.server, server.reason, server.why
+        );
+    }
+    for line in &found.losses {
+        let _ = writeln!(
+            out,
+            "after {} {} would have nowhere to start ({} now)",
+            line.loss, line.stranded_after, line.stranded_before
+        );
+    }
+    for id in &found.waiting {
+        let _ = writeln!(out, "{id} would wait");
+    }
+    for (id, devices) in &found.devices {
+        let _ = writeln!(out, "{id} stays where it stands: {}", devices.join(", "));
+    }
+    for (rack, change) in &found.racks {
+        let _ = writeln!(
+            out,
+            "{rack} draws {} W, then {} W, with {} W reserved, of {} W",
+            change.before.committed_watts,
+            change.after.committed_watts,
+            change.after.reserved_watts,
+            change.after.capacity_watts
+        );
+    }
+    for (site, change) in &found.sites {
+        let _ = writeln!(
+            out,
+            "{site} then uses {} of {} cores and {} of {} GiB to the ceiling",
+            change.after.cpu_used_milli / 1000,
+            change.after.cpu_ceiling_milli / 1000,
+            change.after.memory_used_mib / 1024,
+            change.after.memory_ceiling_mib / 1024
+        );
+    }
+    let _ = writeln!(
+        out,
+        "idle draw of hosts with servers: {} W, then {} W",
+        found.idle_watts_before, found.idle_watts_after
     );
 }
 

@@ -1,5 +1,8 @@
-//! What comes out of a loss, and why a demand stands where it does: the answers of [`crate::simulate_loss`] and
-//! [`crate::explain`]. Types only, no I/O.
+//! What comes out of a loss or a drain, and why a demand stands where it does: the answers of [`crate::simulate_loss`],
+//! [`crate::preflight_drain`] and [`crate::explain`]. Types only, no I/O.
+
+mod drain;
+mod shed;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,6 +13,11 @@ use crate::ids::{DemandId, HostName, RackName, ServerId, SiteName};
 use crate::plan::Spot;
 use crate::reason::Waiting;
 use crate::scenario::Scenario;
+
+pub use drain::{
+    Blocker, Changed, DrainMove, DrainTarget, How, Preflight, Stays, Unprotected, Verdict, WorseLoss,
+};
+pub use shed::{Shed, ShedReason, StartIfShed};
 
 /// One server that starts elsewhere after a loss.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +63,25 @@ pub struct LossOutcome {
     pub single_copy: Vec<ServerId>,
     /// Sleeping hosts that have to be woken first.
     pub wake: Vec<HostName>,
-    /// Every surviving rack.
+    /// Every surviving rack, before anybody stops.
     pub racks: BTreeMap<RackName, RackAfter>,
+    /// Who has to stop, because a rack or a host would be too full, or so that more important ones can start. Empty
+    /// when nothing is shed.
+    #[serde(default)]
+    pub shed: Vec<Shed>,
+    /// Stranded servers that could start once those have stopped.
+    #[serde(default)]
+    pub starts_if_shed: Vec<StartIfShed>,
+}
+
+/// How one rack looks to a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RackView {
+    /// Hosts that could take it.
+    pub fit: i64,
+    /// Hosts that could not, by what speaks against each first.
+    pub refused: BTreeMap<String, i64>,
 }
 
 /// How one site looks to a demand.
@@ -70,6 +95,9 @@ pub struct SiteView {
     /// What speaks against the whole site, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<String>,
+    /// The same per rack, for a server; the counts of a site are the sums of its racks'.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub racks: BTreeMap<RackName, RackView>,
 }
 
 /// Why a demand stands where it does, or waits.
@@ -104,14 +132,23 @@ impl fmt::Display for Explanation {
                 Some(why) => write!(f, "{why}")?,
                 None => write!(f, "{} host(s) fit", view.fit)?,
             }
-            for (reason, hosts) in &view.refused {
-                write!(f, ", {hosts} {reason}")?;
+            refusals(f, &view.refused)?;
+            // One rack says no more than its site.
+            for (rack, view) in view.racks.iter().filter(|_| view.racks.len() > 1) {
+                write!(f, "    {rack}: {} host(s) fit", view.fit)?;
+                refusals(f, &view.refused)?;
             }
-            writeln!(f)?;
         }
         for fix in &self.fixes {
             writeln!(f, "  fix: {fix}")?;
         }
         Ok(())
     }
+}
+
+fn refusals(f: &mut fmt::Formatter<'_>, refused: &BTreeMap<String, i64>) -> fmt::Result {
+    for (reason, hosts) in refused {
+        write!(f, ", {hosts} {reason}")?;
+    }
+    writeln!(f)
 }

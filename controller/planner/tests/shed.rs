@@ -1,0 +1,244 @@
+//! Who has to stop when physics leaves no other way: never one too many, never the more important one. No I/O.
+
+#![allow(clippy::expect_used, reason = "a test may fail loudly")]
+
+#[allow(dead_code, reason = "each test binary uses its own part")]
+mod fleets;
+
+use proptest::prelude::*;
+use raidc_planner::{
+    ExcessOf, Feed, Fleet, Host, HostName, Placement, Plan, PlanOptions, Rack, Server, ServerId, ShedReason,
+    Site, Tenant, check, confirm_shed, plan, simulate_loss,
+};
+
+fn decide(fleet: &Fleet) -> Plan {
+    plan(fleet, &PlanOptions::default())
+}
+
+/// Two sites with one host of eight cores each, which draws 100 W idle and 10 W for each core that is sold.
+fn two_sites() -> Fleet {
+    let mut fleet = Fleet::default();
+    fleet.tenants.insert("city".into(), Tenant::default());
+    for site in ["a", "b"] {
+        let spec = Site {
+            ceiling_percent: 100,
+            ..Site::default()
+        };
+        fleet.sites.insert(site.into(), spec);
+        let rack = Rack {
+            site: site.into(),
+            derate_percent: 100,
+            feeds: vec![Feed {
+                name: "f".to_owned(),
+                watts: 180,
+                panel: None,
+            }],
+            ..Rack::default()
+        };
+        fleet.racks.insert(format!("{site}-r").into(), rack);
+        let host = Host {
+            rack: format!("{site}-r").into(),
+            site: site.into(),
+            cpu_milli: 8000,
+            memory_mib: 8192,
+            idle_watts: 100,
+            max_watts: 180,
+            powered: true,
+            ..Host::default()
+        };
+        fleet.hosts.insert(format!("{site}-h").into(), host);
+    }
+    fleet
+}
+
+fn run(fleet: &mut Fleet, name: &str, site: &str, cores: i64, tier: i64) {
+    let server = Server {
+        tenant: "city".into(),
+        tier,
+        cpu_milli: cores * 1000,
+        memory_mib: cores * 1024,
+        current: Some(Placement {
+            site: site.into(),
+            rack: format!("{site}-r").into(),
+            host: Some(HostName::from(format!("{site}-h"))),
+            ..Placement::default()
+        }),
+        ..Server::default()
+    };
+    fleet.servers.insert(ServerId::new("city", name), server);
+}
+
+fn stopped(plan: &Plan) -> Vec<&str> {
+    plan.shed.iter().map(|shed| &*shed.server.name).collect()
+}
+
+fn cut(fleet: &mut Fleet, site: &str, watts: i64) {
+    let rack = fleet.racks.get_mut(&format!("{site}-r").into()).expect("there");
+    rack.max_watts = Some(watts);
+}
+
+/// Both hosts full: nobody can move.
+fn full() -> Fleet {
+    let mut fleet = two_sites();
+    for (name, cores, tier) in [("register", 3, 1), ("mail", 3, 2), ("kiosk", 1, 3), ("map", 1, 3)] {
+        run(&mut fleet, name, "a", cores, tier);
+    }
+    run(&mut fleet, "other", "b", 8, 1);
+    fleet
+}
+
+#[test]
+fn nobody_important_ever_stops_while_lesser_ones_would_do() {
+    let mut fleet = full();
+    cut(&mut fleet, "a", 160);
+    let plan = decide(&fleet);
+    assert_eq!(check(&fleet, &plan), vec![]);
+    assert_eq!(stopped(&plan), ["kiosk", "map"]);
+    let reason = ShedReason::Rack {
+        rack: "a-r".into(),
+        over_watts: 20,
+    };
+    assert_eq!(plan.shed[0].reason, reason);
+    // They keep their places: they are to be stopped, not deleted.
+    assert_eq!(plan.servers.len(), 5);
+    assert!(plan.waiting.is_empty() && plan.moves.is_empty());
+}
+
+#[test]
+fn nobody_stops_whose_stop_another_has_made_needless() {
+    let mut fleet = full();
+    // 30 W too much: the small ones do not do, and with the mail server stopped they need not stop.
+    cut(&mut fleet, "a", 150);
+    let plan = decide(&fleet);
+    assert_eq!(check(&fleet, &plan), vec![]);
+    assert_eq!(stopped(&plan), ["mail"]);
+}
+
+#[test]
+fn the_first_tier_never_stops_before_all_others() {
+    let mut fleet = full();
+    cut(&mut fleet, "a", 129);
+    let plan = decide(&fleet);
+    assert_eq!(check(&fleet, &plan), vec![]);
+    // All others together are 1 W too few. With the register stopped the small ones need not stop.
+    assert_eq!(stopped(&plan), ["mail", "register"]);
+    cut(&mut fleet, "a", 130);
+    assert_eq!(stopped(&decide(&fleet)), ["kiosk", "map", "mail"]);
+}
+
+#[test]
+fn nobody_ever_stops_for_a_ceiling_or_while_there_is_room_elsewhere() {
+    let mut fleet = full();
+    for site in fleet.sites.values_mut() {
+        site.ceiling_percent = 10;
+    }
+    assert_eq!(stopped(&decide(&fleet)), [""; 0]);
+    let mut fleet = full();
+    fleet.servers.remove(&ServerId::new("city", "other"));
+    cut(&mut fleet, "a", 160);
+    let plan = decide(&fleet);
+    assert_eq!(check(&fleet, &plan), vec![]);
+    assert!(plan.shed.is_empty() && !plan.moves.is_empty());
+}
+
+#[test]
+fn an_important_server_never_stays_down_for_a_lesser_one_where_its_data_is() {
+    let mut fleet = full();
+    let lost = fleet
+        .servers
+        .get_mut(&ServerId::new("city", "other"))
+        .expect("there");
+    (lost.cpu_milli, lost.memory_mib, lost.copies) = (2000, 2048, 2);
+    lost.current
+        .as_mut()
+        .expect("placed")
+        .copy_sites
+        .insert("a".into());
+    fleet.hosts.remove(&"b-h".into());
+    let down = decide(&fleet);
+    assert_eq!(check(&fleet, &down), vec![]);
+    assert_eq!(stopped(&down), ["kiosk", "map"]);
+    assert_eq!(down.starts_if_shed.len(), 1);
+    // The text is for the owner of the one that stops.
+    assert!(!down.shed[0].to_string().contains("other"), "{}", down.shed[0]);
+    // Nobody stops for one that is no more important.
+    fleet
+        .servers
+        .get_mut(&ServerId::new("city", "other"))
+        .expect("there")
+        .tier = 3;
+    assert_eq!(stopped(&decide(&fleet)), [""; 0]);
+}
+
+#[test]
+fn a_checker_never_lets_a_wrong_stop_pass() {
+    let mut fleet = full();
+    cut(&mut fleet, "a", 160);
+    let right = decide(&fleet);
+    let faults = |change: &dyn Fn(&mut Plan)| {
+        let mut wrong = right.clone();
+        change(&mut wrong);
+        check(&fleet, &wrong).len()
+    };
+    assert_ne!(faults(&|plan| drop(plan.shed.pop())), 0, "too few");
+    assert_ne!(faults(&|plan| plan.shed.clear()), 0, "nobody");
+    assert_ne!(faults(&|plan| plan.shed.push(plan.shed[0].clone())), 0, "twice");
+    assert_ne!(faults(&|plan| plan.shed[0].tier = 1), 0, "another tier");
+    let of = |name: &str| ServerId::new("city", name);
+    assert_ne!(
+        faults(&|plan| {
+            plan.shed.truncate(1);
+            plan.shed[0].server = of("mail");
+            plan.shed[0].tier = 2;
+        }),
+        0,
+        "a more important one"
+    );
+    assert_ne!(
+        faults(&|plan| plan.shed[0].reason = ShedReason::Rack {
+            rack: "a-r".into(),
+            over_watts: 1
+        }),
+        0,
+        "other watts"
+    );
+    let mut whole = fleet.clone();
+    cut(&mut whole, "a", 180);
+    let mut wrong = decide(&whole);
+    wrong.shed.clone_from(&right.shed);
+    assert_ne!(check(&whole, &wrong).len(), 0, "without need");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nobody_ever_stops_without_need_or_before_a_lesser_one(
+        fleet in fleets::new_fleet(),
+        events in proptest::collection::vec(fleets::event(), 1..10),
+        budget in prop_oneof![Just(0i64), Just(i64::MAX)],
+    ) {
+        let options = PlanOptions { max_moves: budget, ..PlanOptions::default() };
+        let mut fleet = fleet;
+        plan(&fleet, &options).feed_back(&mut fleet);
+        for (number, event) in events.iter().enumerate() {
+            fleets::happen(&mut fleet, event, number);
+            let next = plan(&fleet, &options);
+            prop_assert_eq!(check(&fleet, &next), vec![], "after {:?}", event);
+            let excess = next.excesses.iter().any(|excess| !matches!(excess.of, ExcessOf::Site(_)));
+            let homeless = next.waiting.keys().any(|id| match id {
+                raidc_planner::DemandId::Server(id) => fleet.servers[id].current.is_some(),
+                raidc_planner::DemandId::Colocation(_) => false,
+            });
+            prop_assert!(excess || homeless || next.shed.is_empty());
+            for summary in &next.scenarios {
+                let outcome = simulate_loss(&fleet, &next, &summary.scenario);
+                prop_assert_eq!(confirm_shed(&fleet, &next, &outcome), vec![], "{}", &summary.scenario);
+                let over = outcome.racks.values().any(|rack| rack.after_watts > rack.capacity_watts);
+                let calm = !over && outcome.stranded.is_empty() && next.excesses.is_empty();
+                prop_assert!(!calm || outcome.shed.is_empty());
+            }
+            next.feed_back(&mut fleet);
+        }
+    }
+}
