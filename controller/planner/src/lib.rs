@@ -26,6 +26,7 @@ mod index;
 mod loss;
 mod mend;
 mod outcome;
+mod pattern;
 mod piles;
 mod place;
 mod plan;
