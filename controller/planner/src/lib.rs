@@ -38,6 +38,7 @@ mod report;
 mod reserves;
 mod scenario;
 mod score;
+mod standings;
 mod state;
 mod summary;
 mod together;
