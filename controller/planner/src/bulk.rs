@@ -4,10 +4,11 @@
 //! what is left of it, so that few hosts are needed and each is full. Fairness is kept by all or nothing: if anybody of
 //! the batch is left over, everything is taken back and the queue goes server by server in its turn.
 //!
-//! 1. *Sites*: the largest first, each server gets the pair of sites whose fuller one stays emptiest.
+//! 1. *Sites*: the largest first, each server gets the pair of sites that stays most even in cores and memory, or, where
+//!    sites are nearly full, the pair whose fuller one stays emptiest.
 //! 2. *Scarce sizes first*: those that need more than half of the smallest host are placed whole, one by one, while
 //!    whole hosts are free.
-//! 3. *Residents*: per site, hosts by idle watts per core; each is filled with the size best aligned with what it has left.
+//! 3. *Residents*: per site, hosts by idle watts per core; each is filled by a pattern of sizes that leaves little (`pattern.rs`).
 //! 4. *Reserves*: per pair of sites likewise, on hosts that hold reserves for other losses first: they share the room.
 //! 5. *Leftovers* go server by server.
 

@@ -41,6 +41,8 @@ mod score;
 mod standings;
 mod state;
 mod summary;
+mod swap;
+mod sweep;
 mod together;
 mod why;
 mod world;
