@@ -4,10 +4,11 @@
 //! what is left of it, so that few hosts are needed and each is full. Fairness is kept by all or nothing: if anybody of
 //! the batch is left over, everything is taken back and the queue goes server by server in its turn.
 //!
-//! 1. *Sites*: the largest first, each server gets the pair of sites whose fuller one stays emptiest.
+//! 1. *Sites*: the largest first, each server gets the pair of sites that stays most even in cores and memory, or, where
+//!    sites are nearly full, the pair whose fuller one stays emptiest.
 //! 2. *Scarce sizes first*: those that need more than half of the smallest host are placed whole, one by one, while
 //!    whole hosts are free.
-//! 3. *Residents*: per site, hosts by idle watts per core; each is filled with the size best aligned with what it has left.
+//! 3. *Residents*: per site, hosts by idle watts per core; each is filled by a pattern of sizes that leaves little (`pattern.rs`).
 //! 4. *Reserves*: per pair of sites likewise, on hosts that hold reserves for other losses first: they share the room.
 //! 5. *Leftovers* go server by server.
 
@@ -39,10 +40,17 @@ pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
     let weights = weights(world);
     let mut order = batch.to_vec();
     order.sort_unstable_by_key(|&v| (std::cmp::Reverse(weights[world.servers[v].class]), v));
+    // Even sites first; where that leads nowhere, whatever keeps the fullest emptiest.
+    [CALM, 0].into_iter().any(|calm| with_sites(engine, &order, calm))
+}
+
+/// Places all of `order`, the largest first, or nothing.
+fn with_sites(engine: &mut Engine<'_, '_>, order: &[usize], calm: i64) -> bool {
+    let world = engine.world;
     let mut chosen: Vec<Option<Sites>> = vec![None; world.servers.len()];
     let mut loads = Loads::new(engine);
-    for &server in &order {
-        chosen[server] = loads.choose(world, server);
+    for &server in order {
+        chosen[server] = loads.choose(world, server, calm);
         if chosen[server].is_none() {
             return false;
         }
@@ -50,7 +58,7 @@ pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
     let mut phases: [Vec<usize>; PHASES] = Default::default();
     // Affinity groups go first, and each as a whole: what they need on one host is more than any one server.
     let mut circles = Vec::new();
-    for server in order {
+    for &server in order {
         if world.servers[server].together.is_some() {
             circles.push(server);
             continue;
@@ -144,6 +152,14 @@ fn weights(world: &World<'_>) -> Vec<i64> {
 
 /// Sizes are placed in this many phases, the scarcest first.
 pub(crate) const PHASES: usize = 4;
+
+/// Up to this share of what it may carry, in 2^20ths, a site's fullness is of no account: cores and memory in even
+/// proportions at every site leave less idle.
+const CALM: i64 = 950 * (1 << 20) / 1000;
+
+/// How much more a scarce size's reserve counts than its other loads: what is reserved of it at a site for the worst
+/// loss keeps large hosts asleep that residents would fill better.
+const SCARCE_PAIR: i64 = 4;
 
 /// A size is rare when fewer than one host in this many is large enough for it.
 const RARE: usize = 2;
@@ -255,18 +271,45 @@ impl Loads {
         full(&self.used, &self.pair, self.whole[to]).max(scarce.unwrap_or(0))
     }
 
-    /// The pair of sites whose fuller one stays emptiest; ties go to the first.
-    fn choose(&mut self, world: &World<'_>, server: usize) -> Option<Sites> {
+    /// How much more uneven one more of this class makes what sites and pairs carry, each measure by itself: the sum
+    /// of what it adds times what is there.
+    fn skew(&self, class: usize, demand: Amount, from: usize, to: Option<usize>) -> i64 {
+        // Shares are cut to four times the whole, so that products stay below 2^44.
+        let of = |part: i64, whole: i64| share(part, whole).min(4 << 20);
+        let adds = |used: Amount, room: Amount| -> i64 {
+            (0..DIMS)
+                .map(|d| of(demand[d], room[d]) * of(used[d], room[d]))
+                .sum()
+        };
+        let scarce = self.scarce.get(self.phases[class]);
+        let mut skew = adds(self.used[from], self.room[from]);
+        if let Some((used, _)) = scarce {
+            skew += adds(used[from], self.rooms[class][from]);
+        }
+        let Some(to) = to else {
+            return skew;
+        };
+        let at = from * self.used.len() + to;
+        skew += adds(self.pair[at], self.whole[to]);
+        if let Some((_, pair)) = scarce {
+            skew += SCARCE_PAIR * adds(pair[at], self.rooms[class][to]);
+        }
+        skew
+    }
+
+    /// The pair of sites whose fuller one stays emptiest; those that stay below `calm` count alike, and the one that
+    /// makes the sites least uneven is taken. Ties go to the first.
+    fn choose(&mut self, world: &World<'_>, server: usize, calm: i64) -> Option<Sites> {
         let (demand, class) = (world.servers[server].demand, world.servers[server].class);
         let sites = world.sites.len();
-        let mut best: Option<(i64, usize, Option<usize>)> = None;
+        let mut best: Option<(i64, i64, usize, Option<usize>)> = None;
         for from in (0..sites).filter(|&site| self.takes(world, server, site)) {
             let mine = self.resident(class, demand, from);
             if mine > 1 << 20 {
                 continue;
             }
             if !world.servers[server].is_protected() {
-                let candidate = (mine, from, None);
+                let candidate = (mine.max(calm), self.skew(class, demand, from, None), from, None);
                 best = Some(best.map_or(candidate, |least| least.min(candidate)));
                 continue;
             }
@@ -275,11 +318,12 @@ impl Loads {
                 if !world.apart_enough(world.servers[server].spread, a, b) {
                     continue;
                 }
-                let candidate = (mine.max(self.reserve(class, demand, from, to)), from, Some(to));
+                let pressure = mine.max(self.reserve(class, demand, from, to)).max(calm);
+                let candidate = (pressure, self.skew(class, demand, from, Some(to)), from, Some(to));
                 best = Some(best.map_or(candidate, |least| least.min(candidate)));
             }
         }
-        let (_, primary, backup) = best?;
+        let (_, _, primary, backup) = best?;
         self.add(world, server, primary, backup);
         Some(Sites { primary, backup })
     }
@@ -337,7 +381,7 @@ fn fill_residents(engine: &mut Engine<'_, '_>, servers: &[usize], chosen: &[Opti
                 break;
             }
             let capacity = world.hosts[host].capacity;
-            piles.fill(
+            piles.fill_well(
                 capacity,
                 engine,
                 |engine| {

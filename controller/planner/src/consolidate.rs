@@ -1,4 +1,5 @@
-//! Consolidation as a proposal: which hosts could sleep if their servers went to hosts that are on. No I/O.
+//! Consolidation as a proposal: which hosts could sleep if their servers went to hosts that are on, or to fewer that
+//! sleep now. No I/O.
 //!
 //! Nothing is decided here: the answer is a list of moves with what they save and what they cost, for a platform team
 //! that has turned consolidation on. A host is emptied whole or not at all. What would be moved twice, was moved
@@ -17,7 +18,8 @@ use crate::place::{self, Wish};
 use crate::plan::{Move, MoveReason, Plan, PlanOptions};
 use crate::report;
 use crate::state::Slot;
-use crate::world::{self, count, watts_up};
+use crate::sweep::Sweep;
+use crate::world::{self, watts_up};
 
 /// What a consolidation may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +63,8 @@ pub struct Consolidation {
     pub servers_moved: i64,
     /// Hosts that could then sleep.
     pub may_sleep: Vec<HostName>,
+    /// Hosts that sleep now and are woken first: they take over from several that draw more.
+    pub wake: Vec<HostName>,
     /// Idle draw of the hosts that servers run on now, in watts.
     pub idle_watts_before: i64,
     /// The same afterwards.
@@ -81,53 +85,37 @@ pub fn consolidate(fleet: &Fleet, plan: &Plan, options: &ConsolidationOptions) -
         idle_watts_before: idle_watts(&engine),
         ..Consolidation::default()
     };
-    let mut received = vec![false; world.hosts.len()];
-    let mut on_host: Vec<Vec<usize>> = vec![Vec::new(); world.hosts.len()];
+    let mut sweep = Sweep::new(&engine, options);
+    sweep.empty_what_fits_elsewhere(&mut engine);
+    // Then whole hosts onto more efficient ones that sleep, and what fits beside them.
+    sweep.swap_onto_sleeping(&mut engine);
+    sweep.empty_what_fits_elsewhere(&mut engine);
+    answer.servers_moved = sweep.moved;
+    answer.cost_joules = sweep.cost_joules;
+    answer.may_sleep = sweep.asleep_now(&engine);
+    answer.wake = sweep.woken(&engine);
+    answer.idle_watts_after = idle_watts(&engine);
+    answer.plan = report::report(&mut engine);
+    answer.moves.clone_from(&answer.plan.moves);
+    answer
+}
+
+/// Per host: who runs there.
+pub(crate) fn on_host(engine: &Engine<'_, '_>) -> Vec<Vec<usize>> {
+    let mut on_host: Vec<Vec<usize>> = vec![Vec::new(); engine.world.hosts.len()];
     for (server, slot) in engine.books.slots.iter().enumerate() {
         if let Some(host) = slot.primary {
             on_host[host].push(server);
         }
     }
-    for host in candidates(&engine, options) {
-        let servers = &on_host[host];
-        // A reserve that must start at once may have come to the host meanwhile.
-        if received[host]
-            || engine.books.warm[host] > 0
-            || answer.servers_moved + count(servers.len()) > options.max_moves
-        {
-            continue;
-        }
-        let rests = |&v: &usize| options.resting.contains(&world.servers[v].id);
-        if servers.iter().any(rests) || !pays(&engine, host, servers, options) {
-            continue;
-        }
-        let Some(targets) = empty(&mut engine, host, servers) else {
-            continue;
-        };
-        for target in targets {
-            received[target] = true;
-        }
-        answer.servers_moved += count(servers.len());
-        answer.cost_joules += cost_joules(&engine, servers, options);
-        answer.may_sleep.push(world.hosts[host].name.clone());
-    }
-    answer.idle_watts_after = idle_watts(&engine);
-    answer.may_sleep.sort();
-    answer.plan = report::report(&mut engine);
-    answer.moves.clone_from(&answer.plan.moves);
-    answer
+    on_host
 }
 
 /// Empties what hosts it can of servers that are only being placed, after a bulk plan: the last host of each site and
 /// those that a full rack left half empty.
 pub(crate) fn tighten(engine: &mut Engine<'_, '_>) {
     let world = engine.world;
-    let mut on_host: Vec<Vec<usize>> = vec![Vec::new(); world.hosts.len()];
-    for (server, slot) in engine.books.slots.iter().enumerate() {
-        if let Some(host) = slot.primary {
-            on_host[host].push(server);
-        }
-    }
+    let on_host = on_host(engine);
     let mut received = vec![false; world.hosts.len()];
     for host in candidates(engine, &ConsolidationOptions::default()) {
         let servers = &on_host[host];
@@ -138,7 +126,7 @@ pub(crate) fn tighten(engine: &mut Engine<'_, '_>) {
         if received[host] || !new || full || world.hosts[host].powered {
             continue;
         }
-        for target in empty(engine, host, servers).unwrap_or_default() {
+        for target in empty(engine, &[host], servers, None).unwrap_or_default() {
             received[target] = true;
         }
     }
@@ -159,7 +147,7 @@ fn idle_watts(engine: &Engine<'_, '_>) -> i64 {
 }
 
 /// Hosts that could be emptied, those that free the most watts for the fewest MiB moved first.
-fn candidates(engine: &Engine<'_, '_>, options: &ConsolidationOptions) -> Vec<usize> {
+pub(crate) fn candidates(engine: &Engine<'_, '_>, options: &ConsolidationOptions) -> Vec<usize> {
     let (world, books) = (engine.world, &engine.books);
     let may = |&host: &usize| {
         let dense = &world.hosts[host];
@@ -174,33 +162,41 @@ fn candidates(engine: &Engine<'_, '_>, options: &ConsolidationOptions) -> Vec<us
     hosts
 }
 
-fn cost_joules(engine: &Engine<'_, '_>, servers: &[usize], options: &ConsolidationOptions) -> i64 {
+pub(crate) fn cost_joules(engine: &Engine<'_, '_>, servers: &[usize], options: &ConsolidationOptions) -> i64 {
     let mib: i64 = servers.iter().map(|&v| engine.world.servers[v].demand[1]).sum();
     mib.saturating_mul(options.joules_per_mib.max(0))
 }
 
-/// Whether what the host saves within the horizon pays for the moves, with the margin.
-fn pays(engine: &Engine<'_, '_>, host: usize, servers: &[usize], options: &ConsolidationOptions) -> bool {
-    let idle_mw = i128::from(engine.world.hosts[host].idle_mw);
-    let saved = idle_mw * i128::from(options.horizon_seconds.max(0)) / 1000;
-    let cost = i128::from(cost_joules(engine, servers, options));
-    saved * 100 > cost * i128::from(options.margin_percent.max(0))
+/// Whether what is saved within the horizon pays for the moves, with the margin.
+pub(crate) fn pays(saved_mw: i64, cost_joules: i64, options: &ConsolidationOptions) -> bool {
+    let saved = i128::from(saved_mw) * i128::from(options.horizon_seconds.max(0)) / 1000;
+    saved * 100 > i128::from(cost_joules) * i128::from(options.margin_percent.max(0))
 }
 
-/// Moves every server of `host` to hosts that are on, or none. Returns where they went.
-fn empty(engine: &mut Engine<'_, '_>, host: usize, servers: &[usize]) -> Option<Vec<usize>> {
+/// Moves all `servers` of the hosts `from` to hosts that are on, or all to `onto` at the same site; or none. Returns
+/// where they went.
+pub(crate) fn empty(
+    engine: &mut Engine<'_, '_>,
+    from: &[usize],
+    servers: &[usize],
+    onto: Option<usize>,
+) -> Option<Vec<usize>> {
     let world = engine.world;
     let mut order = servers.to_vec();
+    let capacity = world.hosts[*from.first()?].capacity;
     order.sort_by_key(|&v| {
         let demand = world.servers[v].demand;
-        let share = |d: usize| (demand[d] << 16) / world.hosts[host].capacity[d].max(1);
+        let share = |d: usize| (demand[d] << 16) / capacity[d].max(1);
         (std::cmp::Reverse(share(0).max(share(1))), v)
     });
     let mut before: Vec<(usize, Slot)> = Vec::new();
     let mut targets = Vec::new();
     for server in order {
         let slot = engine.books.lift(world, server);
-        let found = elsewhere(engine, server, &slot, host);
+        let found = match onto {
+            Some(host) => to(engine, server, &slot, host),
+            None => elsewhere(engine, server, &slot, from),
+        };
         before.push((server, slot));
         let Some(found) = found else {
             undo(engine, &before);
@@ -210,7 +206,7 @@ fn empty(engine: &mut Engine<'_, '_>, host: usize, servers: &[usize]) -> Option<
         targets.extend(found.primary);
     }
     // One that went to its other site may have found its reserve here, and need it awake.
-    if engine.books.warm[host] > 0 {
+    if from.iter().any(|&host| engine.books.warm[host] > 0) {
         undo(engine, &before);
         return None;
     }
@@ -221,6 +217,13 @@ fn empty(engine: &mut Engine<'_, '_>, host: usize, servers: &[usize]) -> Option<
         }
     }
     Some(targets)
+}
+
+/// The place with `host`, at its own site, as the primary.
+fn to(engine: &mut Engine<'_, '_>, server: usize, was: &Slot, host: usize) -> Option<Slot> {
+    fits::primary(engine.world, &engine.books, server, host).ok()?;
+    let own = engine.world.hosts[was.primary?].site;
+    with_reserve(engine, server, was, own, host)
 }
 
 fn undo(engine: &mut Engine<'_, '_>, before: &[(usize, Slot)]) {
@@ -234,7 +237,7 @@ fn undo(engine: &mut Engine<'_, '_>, before: &[(usize, Slot)]) {
 
 /// A place on a host that is on, at its own site, else at one with its data; with the reserve that it has, or another
 /// where its data is.
-fn elsewhere(engine: &mut Engine<'_, '_>, server: usize, was: &Slot, leaving: usize) -> Option<Slot> {
+fn elsewhere(engine: &mut Engine<'_, '_>, server: usize, was: &Slot, leaving: &[usize]) -> Option<Slot> {
     let world = engine.world;
     let own = world.hosts[was.primary?].site;
     let sites = std::iter::once(own).chain(was.copies.iter().copied());
@@ -251,7 +254,7 @@ fn elsewhere(engine: &mut Engine<'_, '_>, server: usize, was: &Slot, leaving: us
             };
             let books = &engine.books;
             let good = |host: usize| {
-                host != leaving
+                !leaving.contains(&host)
                     && books.residents[host] > 0
                     && fits::primary(world, books, server, host).is_ok()
             };

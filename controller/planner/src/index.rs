@@ -6,6 +6,9 @@
 //! path to the root. The books keep a journal of the hosts that were touched; a tournament reads what it has missed when
 //! it is asked, so that what is never asked costs nothing.
 //!
+//! A small zone ([`SMALL`]) keeps no tournaments: to walk its hosts once costs less than to bring up to date what was
+//! missed since this size was last asked for, and it costs the same for the hundredth size as for the first.
+//!
 //! Scores hold only what depends on the host alone. Watts of the rack, groups and ceilings are asked of each host as it
 //! comes up, best first.
 
@@ -14,12 +17,17 @@ use std::collections::BinaryHeap;
 
 use rustc_hash::FxHashMap;
 
-use crate::score;
+use crate::score::Standing;
+use crate::standings::{Lost, Standings};
 use crate::state::Books;
 use crate::world::{Amount, Class, DIMS, World};
 
 /// A host that cannot take the server.
-const NONE: i64 = i64::MAX;
+pub(crate) const NONE: i64 = i64::MAX;
+
+/// Zones of up to this many hosts are walked. A host that is walked costs some nanoseconds, one whose score has to be
+/// mended in a tournament some twenty times as much.
+const SMALL: usize = 1024;
 
 /// Most leaves kept over all questions, 16 bytes each: beyond it everything is forgotten and asked anew.
 const MOST_LEAVES: usize = 1 << 22;
@@ -37,34 +45,38 @@ pub(crate) enum Question {
 }
 
 impl Question {
-    /// The score of a host that has room for it by itself; lower is better.
-    fn score(self, world: &World<'_>, books: &Books, host: usize) -> i64 {
-        let dense = &world.hosts[host];
-        if !dense.open {
-            return NONE;
-        }
+    /// The score of a host of this standing that has room for it by itself; lower is better. May be anything from
+    /// `below` on when it is not below that.
+    pub(crate) fn score(
+        self,
+        books: &Books,
+        host: usize,
+        standing: &Standing,
+        lost: &Lost,
+        below: i64,
+    ) -> i64 {
         match self {
             Self::Primary { demand } => {
-                let (used, most) = (books.used[host], books.most_reserved[host]);
-                if (0..DIMS).any(|d| demand[d] > dense.capacity[d] - used[d] - most[d]) {
+                if demand[0] > standing.free[0] || demand[1] > standing.free[1] {
                     return NONE;
                 }
-                score::primary(world, books, demand, host)
+                standing.primary(demand, below)
             }
-            Self::Backup { demand, lost, warm } => {
-                if warm && !books.is_on_now(world, host) {
+            Self::Backup { demand, warm, .. } => {
+                if demand[0] > standing.unused[0]
+                    || demand[1] > standing.unused[1]
+                    || warm && !standing.on_now
+                {
                     return NONE;
                 }
-                let used = books.used[host];
-                let here = &world.zones[dense.zone].scenarios;
-                for f in &world.zones[lost].scenarios {
-                    let reserved = books.reserved[host * books.scenarios + *f];
-                    let full = (0..DIMS).any(|d| demand[d] > dense.capacity[d] - used[d] - reserved[d]);
-                    if full && !here.contains(f) {
+                let reserved = &books.reserved[host * books.scenarios..(host + 1) * books.scenarios];
+                for &f in &lost.scenarios {
+                    if (0..DIMS).any(|d| demand[d] > standing.unused[d] - reserved[f][d]) {
                         return NONE;
                     }
                 }
-                score::backup(world, books, demand, host, world.zones[lost].site)
+                let [cpu, memory] = reserved[lost.site];
+                standing.backup([cpu + demand[0], memory + demand[1]], below)
             }
         }
     }
@@ -162,6 +174,8 @@ pub(crate) struct Index {
     /// Only ever looked up, never walked: its order is of no account.
     known: FxHashMap<(Question, usize), Tournament>,
     leaves: usize,
+    /// By zone. Only ever looked up, as well.
+    small: FxHashMap<usize, Standings>,
 }
 
 impl Index {
@@ -175,6 +189,14 @@ impl Index {
         mut good: impl FnMut(usize) -> bool,
     ) -> Option<(i64, usize)> {
         let hosts = &world.zones[zone].hosts;
+        if hosts.len() <= SMALL {
+            let standings = self
+                .small
+                .entry(zone)
+                .or_insert_with(|| Standings::new(world, books, zone));
+            standings.read(world, books, zone);
+            return standings.best(books, hosts, question, &Lost::of(world, zone, question), good);
+        }
         self.read(world, books, zone, question)
             .best(|at| good(hosts[at]))
             .map(|(score, at)| (score, hosts[at]))
@@ -187,8 +209,9 @@ impl Index {
         let zones: Vec<usize> = sites
             .flat_map(|site| world.sites[site].zones.iter().copied())
             .collect();
+        let large = |zone: &&usize| world.zones[**zone].hosts.len() > SMALL;
         let demand = class.demand;
-        for &zone in &zones {
+        for &zone in zones.iter().filter(large) {
             self.read(world, books, zone, Question::Primary { demand });
             let others = zones
                 .iter()
@@ -207,6 +230,8 @@ impl Index {
             self.known.clear();
             self.leaves = 0;
         }
+        let lost = Lost::of(world, zone, question);
+        let score = |host: usize| question.score(books, host, &Standing::of(world, books, host), &lost, NONE);
         let mut new = false;
         let tournament = self.known.entry((question, zone)).or_insert_with(|| {
             new = true;
@@ -223,7 +248,7 @@ impl Index {
                     // The same few hosts are touched again and again.
                     if tournament.seen[at] != touches {
                         tournament.seen[at] = touches;
-                        tournament.set(at, question.score(world, books, host));
+                        tournament.set(at, score(host));
                     }
                 }
             }
@@ -231,7 +256,7 @@ impl Index {
                 for (seen, &host) in tournament.seen.iter_mut().zip(hosts) {
                     *seen = books.journal.touches(host);
                 }
-                tournament.fill(hosts.iter().map(|&host| question.score(world, books, host)));
+                tournament.fill(hosts.iter().map(|&host| score(host)));
             }
         }
         tournament.read = books.journal.end(zone);
@@ -281,13 +306,13 @@ impl Journal {
         self.touches.get(host).copied().unwrap_or(0)
     }
 
-    fn end(&self, zone: usize) -> usize {
+    pub(crate) fn end(&self, zone: usize) -> usize {
         let entries = self.zones.get(zone);
         entries.map_or(0, |entries| entries.dropped + entries.touched.len())
     }
 
     /// What came after `read`; `None` when that is no longer known.
-    fn since(&self, zone: usize, read: usize) -> Option<&[usize]> {
+    pub(crate) fn since(&self, zone: usize, read: usize) -> Option<&[usize]> {
         let Some(entries) = self.zones.get(zone) else {
             return Some(&[]);
         };

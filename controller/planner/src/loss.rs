@@ -1,12 +1,14 @@
 //! What a loss does: read off the plan; only who has to stop, should anything be too full, is decided here. No I/O.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::fleet::Fleet;
-use crate::ids::HostName;
+use rustc_hash::FxHashMap;
+
+use crate::fleet::{Fleet, Host};
+use crate::ids::{HostName, RackName};
 use crate::outcome::{LossOutcome, RackAfter, Start};
-use crate::plan::Plan;
+use crate::plan::{Plan, Spot};
 use crate::scenario::Scenario;
 use crate::shed;
 use crate::summary::Scenarios;
@@ -48,26 +50,25 @@ pub fn simulate_loss(fleet: &Fleet, plan: &Plan, scenario: &Scenario) -> LossOut
     }
     outcome.racks.retain(|name, _| !scenarios.takes_rack(index, name));
 
-    // Only looked up, never walked: their order is of no account.
-    let mut on: HashSet<&str> = HashSet::with_capacity(fleet.hosts.len());
-    for (name, host) in &fleet.hosts {
-        if host.powered || host.taken_cpu_milli > 0 {
-            on.insert(name.as_str());
-        }
-    }
+    let mut hosts = hosts(fleet, |rack| scenarios.takes_rack(index, rack));
     let mut order = Vec::new();
     // Both maps are in the order of identities: one walk of both finds each server's specification.
     let mut specs = fleet.servers.iter();
     let mut spec = specs.next();
     for (id, decided) in &plan.servers {
-        while spec.is_some_and(|(other, _)| other < id) {
+        // Equality first: it costs nothing where plan and fleet share their names.
+        while spec.is_some_and(|(other, _)| other != id && other < id) {
             spec = specs.next();
         }
-        on.insert(decided.placement.host.as_str());
+        let known = hosts.get_mut(&decided.placement.host).map(|known| {
+            known.on = true;
+            &*known
+        });
         let Some((_, server)) = spec.filter(|(other, _)| *other == id) else {
             continue;
         };
-        if !scenarios.takes(index, &decided.placement) {
+        let stands = known.filter(|known| known.is_at(&decided.placement));
+        if !stands.map_or_else(|| scenarios.takes(index, &decided.placement), |known| known.lost) {
             continue;
         }
         let backup = decided.backup.as_ref();
@@ -92,30 +93,69 @@ pub fn simulate_loss(fleet: &Fleet, plan: &Plan, scenario: &Scenario) -> LossOut
         })
         .collect();
     let draws = order.iter().map(|(_, server, ..)| server.cpu_milli);
-    add_draw(fleet, &mut outcome, &draws.zip(&starts).collect::<Vec<_>>(), &on);
+    add_draw(&hosts, &mut outcome, draws.zip(&starts));
     outcome.starts = starts;
     let proposal = shed::of_loss(fleet, plan, &outcome, |rack| scenarios.takes_rack(index, rack));
     (outcome.shed, outcome.starts_if_shed) = (proposal.shed, proposal.starts);
     outcome
 }
 
+/// A host as far as a loss asks for it.
+struct Known<'a> {
+    host: &'a Host,
+    overcommit_percent: i64,
+    /// Its rack is lost.
+    lost: bool,
+    /// Its rack is a rack of its site.
+    racked: bool,
+    /// It draws power before the loss.
+    on: bool,
+}
+
+impl Known<'_> {
+    /// Whether the host stands where the spot says, so that what takes its rack takes the spot.
+    fn is_at(&self, spot: &Spot) -> bool {
+        self.racked && self.host.rack == spot.rack && self.host.site == spot.site
+    }
+}
+
+/// The hosts, to be looked up and never walked: their order is of no account.
+fn hosts<'a>(fleet: &'a Fleet, lost: impl Fn(&RackName) -> bool) -> FxHashMap<&'a HostName, Known<'a>> {
+    let racked = |host: &Host| {
+        let rack = fleet.racks.get(&host.rack);
+        rack.is_some_and(|rack| rack.site == host.site) && fleet.sites.contains_key(&host.site)
+    };
+    let known = |host: &'a Host| Known {
+        host,
+        overcommit_percent: fleet
+            .sites
+            .get(&host.site)
+            .map_or(100, |site| site.cpu_overcommit_percent),
+        lost: lost(&host.rack),
+        racked: racked(host),
+        on: host.powered || host.taken_cpu_milli > 0,
+    };
+    let hosts = fleet.hosts.iter();
+    hosts.map(|(name, host)| (name, known(host))).collect()
+}
+
 /// Adds what the starts draw, and the idle draw of hosts that sleep until then.
-fn add_draw(fleet: &Fleet, outcome: &mut LossOutcome, starts: &[(i64, &Start)], on: &HashSet<&str>) {
+fn add_draw<'a>(
+    hosts: &FxHashMap<&HostName, Known<'_>>,
+    outcome: &mut LossOutcome,
+    starts: impl Iterator<Item = (i64, &'a Start)>,
+) {
     let mut woken: BTreeSet<&HostName> = BTreeSet::new();
-    let mut added: std::collections::BTreeMap<&crate::ids::RackName, i64> = std::collections::BTreeMap::new();
+    let mut added: BTreeMap<&RackName, i64> = BTreeMap::new();
     for (cpu, start) in starts {
-        let Some(host) = fleet.hosts.get(&start.to.host) else {
+        let Some(known) = hosts.get(&start.to.host) else {
             continue;
         };
-        let overcommit = fleet
-            .sites
-            .get(&start.to.site)
-            .map_or(100, |site| site.cpu_overcommit_percent);
-        let draw = crate::draw::server_mw(*cpu, host, overcommit);
+        let draw = crate::draw::server_mw(cpu, known.host, known.overcommit_percent);
         let milliwatts = added.entry(&start.to.rack).or_default();
         *milliwatts = milliwatts.saturating_add(draw);
-        if !on.contains(start.to.host.as_str()) && woken.insert(&start.to.host) {
-            *milliwatts = milliwatts.saturating_add(host.idle_watts.saturating_mul(1000));
+        if !known.on && woken.insert(&start.to.host) {
+            *milliwatts = milliwatts.saturating_add(known.host.idle_watts.saturating_mul(1000));
         }
     }
     for (rack, milliwatts) in added {

@@ -6,8 +6,9 @@
 //! little for size order the sizes alike, in integers.
 
 use crate::engine::Engine;
+use crate::pattern::{Room, Size, pattern};
 use crate::score::{self, Direction};
-use crate::world::{Amount, DIMS, World};
+use crate::world::{Amount, Class, DIMS, World};
 
 /// Servers of one size that are looked at before a host is taken to have no room for that size: more than one,
 /// because groups may keep the first away.
@@ -25,6 +26,35 @@ struct Pile {
     refused: bool,
 }
 
+impl Pile {
+    /// Hands the next server to `put`, or one after it if that is refused. Returns whether one was taken.
+    fn give(&mut self, mut put: impl FnMut(usize) -> bool) -> bool {
+        let first = self.servers.len().saturating_sub(TRIES);
+        let found = (first..self.servers.len())
+            .rev()
+            .find(|&at| put(self.servers[at]));
+        if let Some(at) = found {
+            self.servers.remove(at);
+        }
+        found.is_some()
+    }
+
+    fn as_size(&self) -> Size {
+        Size {
+            demand: self.demand,
+            direction: self.direction,
+            share: self.size,
+            waiting: self.servers.len(),
+        }
+    }
+}
+
+/// Whether a host that takes a server of one class takes one of the other, as far as classes say.
+fn alike(a: &Class, b: &Class) -> bool {
+    let asked = |class: &Class| (class.demand, class.copies, class.warm, class.stores);
+    asked(a) == asked(b) && a.spread == b.spread
+}
+
 /// All piles.
 pub(crate) struct Piles {
     list: Vec<Pile>,
@@ -40,19 +70,29 @@ impl Piles {
         for server in servers {
             of_class[world.servers[server].class].push(server);
         }
-        let mut piles: Vec<Pile> = Vec::new();
-        for (class, mut servers) in of_class.into_iter().enumerate() {
+        // Where they may be was asked before: classes that differ in nothing else lie in one pile.
+        let mut piles: Vec<(&Class, Pile)> = Vec::new();
+        for (class, servers) in world.classes.iter().zip(of_class) {
             if servers.is_empty() {
                 continue;
             }
-            servers.sort_unstable_by_key(|&v| std::cmp::Reverse(world.turn(v)));
-            piles.push(Pile {
-                demand: world.classes[class].demand,
+            if let Some((_, pile)) = piles.iter_mut().find(|(other, _)| alike(class, other)) {
+                pile.servers.extend(servers);
+                continue;
+            }
+            let pile = Pile {
+                demand: class.demand,
                 servers,
                 direction: Direction::default(),
                 size: 0,
                 refused: false,
-            });
+            };
+            piles.push((class, pile));
+        }
+        let mut piles: Vec<Pile> = piles.into_iter().map(|(_, pile)| pile).collect();
+        for pile in &mut piles {
+            pile.servers
+                .sort_unstable_by_key(|&v| std::cmp::Reverse(world.turn(v)));
         }
         // By size, so that ties between classes do not hang on who came first.
         piles.sort_by_key(|pile| pile.demand);
@@ -68,6 +108,28 @@ impl Piles {
         self.list.is_empty()
     }
 
+    /// As [`Piles::fill`], by a [`pattern()`] first: for hosts that will be on, where what is left costs watts.
+    pub(crate) fn fill_well(
+        &mut self,
+        capacity: Amount,
+        engine: &mut Engine<'_, '_>,
+        free: impl Fn(&Engine<'_, '_>) -> Amount,
+        mut put: impl FnMut(&mut Engine<'_, '_>, usize) -> bool,
+    ) {
+        self.look(capacity);
+        let room = Room {
+            capacity,
+            inverse: self.inverse,
+            free: free(engine),
+        };
+        let sizes: Vec<Size> = self.list.iter().map(Pile::as_size).collect();
+        for at in pattern(&sizes, room) {
+            self.list[at].give(|server| put(engine, server));
+        }
+        self.list.retain(|pile| !pile.servers.is_empty());
+        self.fill(capacity, engine, free, put);
+    }
+
     /// Fills a host of this capacity: `free` says what it has left, `put` puts a server there if it may.
     pub(crate) fn fill(
         &mut self,
@@ -80,19 +142,10 @@ impl Piles {
         let mut emptied = false;
         while let Some(at) = self.best(free(engine), capacity) {
             let pile = &mut self.list[at];
-            let first = pile.servers.len().saturating_sub(TRIES);
-            match (first..pile.servers.len())
-                .rev()
-                .find(|&at| put(engine, pile.servers[at]))
-            {
-                Some(found) => {
-                    pile.servers.remove(found);
-                    if pile.servers.is_empty() {
-                        pile.refused = true;
-                        emptied = true;
-                    }
-                }
-                None => pile.refused = true,
+            pile.refused = !pile.give(|server| put(engine, server));
+            if pile.servers.is_empty() {
+                pile.refused = true;
+                emptied = true;
             }
         }
         if emptied {

@@ -73,61 +73,96 @@ pub(crate) fn misfit_of(free: [i64; DIMS], asked: Direction) -> i64 {
     cross * cross * ONE / norms
 }
 
+/// All that the scores of a host depend on, but for what is asked and what is reserved for the loss in question.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    capacity: Amount,
+    inverse: Amount,
+    /// Neither used nor reserved for any loss; below nothing for a host that takes nothing new.
+    pub(crate) free: Amount,
+    /// Not used; below nothing for a host that takes nothing new.
+    pub(crate) unused: Amount,
+    most_reserved: Amount,
+    /// The kind of host with its inefficiency, as the coarsest part of the score of a primary.
+    pub(crate) kind: i64,
+    /// The kind of host and the order among fresh sleeping ones, as they stand in the score of a reserve.
+    pub(crate) order: i64,
+    /// It is on for certain.
+    pub(crate) on_now: bool,
+}
+
+impl Standing {
+    pub(crate) fn of(world: &World<'_>, books: &Books, host: usize) -> Self {
+        let dense = &world.hosts[host];
+        let (used, most_reserved) = (books.used[host], books.most_reserved[host]);
+        let takes = |amount: Amount| if dense.open { amount } else { [-1; DIMS] };
+        let (on, fresh) = (books.is_on(world, host), most_reserved == [0; DIMS]);
+        let (kind, order) = match (on, fresh) {
+            (true, _) => (0, 2 << 24),
+            (false, true) => {
+                let order = 1023 - (dense.inefficiency >> 20).min(1023);
+                (KIND + dense.inefficiency, (1 << 24) + (order << 14))
+            }
+            (false, false) => (2 * KIND + dense.inefficiency, 0),
+        };
+        Self {
+            capacity: dense.capacity,
+            inverse: dense.inverse,
+            free: takes([0, 1].map(|d| dense.capacity[d] - used[d] - most_reserved[d])),
+            unused: takes([0, 1].map(|d| dense.capacity[d] - used[d])),
+            most_reserved,
+            kind,
+            order,
+            on_now: books.is_on_now(world, host),
+        }
+    }
+
+    fn share(&self, d: usize, part: i64) -> i64 {
+        share(part, self.capacity[d], self.inverse[d])
+    }
+
+    /// What running a request of this size on the host costs. The host has room for it. As soon as it is known to cost
+    /// `below` or more, it is not worked out further.
+    pub(crate) fn primary(&self, demand: Amount, below: i64) -> i64 {
+        if self.kind >= below {
+            return self.kind;
+        }
+        let left: i64 = (0..DIMS).map(|d| self.share(d, self.free[d] - demand[d])).sum();
+        let tight = self.kind + LEFT * left;
+        if tight >= below {
+            return tight;
+        }
+        tight
+            + misfit_of(
+                shares(self.free, self.capacity, self.inverse),
+                Direction::of(demand, self.capacity, self.inverse),
+            )
+    }
+
+    /// What reserving the host costs when `then` is what is reserved with it for the loss in question. As soon as it
+    /// is known to cost `below` or more, it is not worked out further.
+    ///
+    /// Bits, from the coarsest: growth of what is reserved at most (28..42), kind of host (24..28), order among fresh
+    /// sleeping hosts (14..24), what is left (0..14).
+    #[inline]
+    pub(crate) fn backup(&self, then: Amount, below: i64) -> i64 {
+        let grows = |d: usize| self.share(d, then[d] - self.most_reserved[d]);
+        let growth = grows(0) + grows(1);
+        let coarse = (growth << 28) + self.order;
+        if coarse >= below {
+            return coarse;
+        }
+        let left: i64 = (0..DIMS).map(|d| self.share(d, self.unused[d] - then[d])).sum();
+        coarse + left
+    }
+}
+
 /// What running a request of this size on the host costs. The host has room for it.
 pub(crate) fn primary(world: &World<'_>, books: &Books, demand: Amount, host: usize) -> i64 {
-    let dense = &world.hosts[host];
-    let mut free = dense.capacity;
-    let mut left = 0;
-    for d in 0..DIMS {
-        free[d] -= books.used[host][d] + books.most_reserved[host][d];
-        left += share(free[d] - demand[d], dense.capacity[d], dense.inverse[d]);
-    }
-    let kind = if books.is_on(world, host) {
-        0
-    } else if books.most_reserved[host] == [0; DIMS] {
-        KIND + inefficiency(world, host)
-    } else {
-        2 * KIND + inefficiency(world, host)
-    };
-    let misfit = misfit_of(
-        shares(free, dense.capacity, dense.inverse),
-        Direction::of(demand, dense.capacity, dense.inverse),
-    );
-    kind + misfit + LEFT * left
+    Standing::of(world, books, host).primary(demand, i64::MAX)
 }
 
-/// What reserving the host for a request of this size costs when scenario `lost` is the one that matters.
-///
-/// Bits, from the coarsest: growth of what is reserved at most (28..42), kind of host (24..28), order among fresh
-/// sleeping hosts (14..24), what is left (0..14).
-pub(crate) fn backup(world: &World<'_>, books: &Books, demand: Amount, host: usize, lost: usize) -> i64 {
-    let dense = &world.hosts[host];
-    let at = host * books.scenarios + lost;
-    let (mut growth, mut left) = (0, 0);
-    for (d, amount) in demand.into_iter().enumerate() {
-        let reserved = books.reserved[at][d] + amount;
-        growth += share(
-            reserved - books.most_reserved[host][d],
-            dense.capacity[d],
-            dense.inverse[d],
-        );
-        left += share(
-            dense.capacity[d] - books.used[host][d] - reserved,
-            dense.capacity[d],
-            dense.inverse[d],
-        );
-    }
-    let (kind, order) = if books.is_on(world, host) {
-        (2, 0)
-    } else if books.most_reserved[host] == [0; DIMS] {
-        (1, 1023 - (inefficiency(world, host) >> 20).min(1023))
-    } else {
-        (0, 0)
-    };
-    (growth << 28) + (kind << 24) + (order << 14) + left
-}
-
-/// The parts of a [`backup`] score that count beside the score of the primary: growth in shares of the host (`ONE` is
+/// The parts of a [`Standing::backup`] score that count beside the score of the primary: growth in shares of the host (`ONE` is
 /// a whole host), and `ONE` for each kind of host worse than the best.
 pub(crate) fn backup_cost(score: i64) -> i64 {
     (score >> 28) + ((score >> 24) & 15) * ONE

@@ -1,6 +1,8 @@
 //! Every scenario of a fleet, what each takes, and what that does to a plan. No I/O.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::engine::Engine;
 use crate::fleet::{Fleet, State};
@@ -13,7 +15,7 @@ pub(crate) struct Scenarios {
     /// Sorted.
     pub(crate) all: Vec<Scenario>,
     /// Only looked up, never walked. By rack: its site, and the scenarios that take it, ascending. Those of its site are among them.
-    by_rack: HashMap<RackName, (SiteName, Vec<usize>)>,
+    by_rack: FxHashMap<RackName, (SiteName, Vec<usize>)>,
     /// By site: those that take the whole site, ascending.
     by_site: BTreeMap<SiteName, Vec<usize>>,
 }
@@ -76,13 +78,15 @@ impl Scenarios {
                 }
             }
         }
+        // Asked for every server: looked up, never walked.
+        let known: FxHashSet<&SiteName> = fleet.sites.keys().collect();
         // A site whose object is gone can still be lost: servers are recorded there.
         for current in fleet
             .servers
             .values()
             .filter_map(|server| server.current.as_ref())
         {
-            if !fleet.sites.contains_key(&current.site) {
+            if !known.contains(&current.site) {
                 sites
                     .entry(Scenario::Site(current.site.clone()))
                     .or_default()
@@ -96,7 +100,7 @@ impl Scenarios {
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect();
-        let mut by_rack: HashMap<RackName, (SiteName, Vec<usize>)> = HashMap::new();
+        let mut by_rack: FxHashMap<RackName, (SiteName, Vec<usize>)> = FxHashMap::default();
         let mut by_site: BTreeMap<SiteName, Vec<usize>> = BTreeMap::new();
         for (index, scenario) in all.iter().enumerate() {
             for &site in sites.get(scenario).into_iter().flatten() {

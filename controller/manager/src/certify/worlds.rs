@@ -92,7 +92,10 @@ pub(crate) fn scattered() -> Decision {
 
 /// The decision for a fleet, as the placement loop makes it once the decision is written.
 pub(crate) fn decided(mut fleet: Fleet, sequence: u64) -> Decision {
-    let options = PlanOptions { max_moves: 0 };
+    let options = PlanOptions {
+        max_moves: 0,
+        ..PlanOptions::default()
+    };
     plan(&fleet, &options).feed_back(&mut fleet);
     let plan = plan(&fleet, &options);
     assert_eq!(raidc_planner::check(&fleet, &plan), vec![]);

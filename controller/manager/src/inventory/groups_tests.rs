@@ -83,7 +83,13 @@ fn world(servers: Vec<Arc<VirtualServer>>) -> Seen {
 fn planned(seen: &Seen) -> (Fleet, Plan) {
     let (fleet, notes) = translate(seen);
     assert!(notes.servers.is_empty(), "{:?}", notes.servers);
-    let plan = raidc_planner::plan(&fleet, &PlanOptions { max_moves: 0 });
+    let plan = raidc_planner::plan(
+        &fleet,
+        &PlanOptions {
+            max_moves: 0,
+            ..PlanOptions::default()
+        },
+    );
     assert_eq!(raidc_planner::check(&fleet, &plan), vec![]);
     (fleet, plan)
 }
