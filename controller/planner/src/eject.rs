@@ -18,7 +18,7 @@ use crate::place::Wish;
 use crate::plan::MoveReason;
 use crate::quota;
 use crate::reserves;
-use crate::score;
+use crate::score::{self, Standing};
 use crate::state::Slot;
 use crate::together;
 use crate::world::{Amount, DIMS};
@@ -383,7 +383,9 @@ fn rehome(engine: &mut Engine<'_, '_>, trial: &mut Trial, server: usize, host: u
     {
         for &other in world.sites[site].hosts.iter().filter(|&&other| other != host) {
             if fits::backup(world, &engine.books, server, other, false).is_ok() {
-                let score = score::backup(world, &engine.books, wanted.demand, other, lost);
+                let reserved = engine.books.reserved[other * engine.books.scenarios + lost];
+                let then = [0, 1].map(|d| reserved[d] + wanted.demand[d]);
+                let score = Standing::of(world, &engine.books, other).backup(then, i64::MAX);
                 targets.push((site != world.hosts[host].site, score, other));
             }
         }
