@@ -162,6 +162,7 @@ fn scrubbed(kind: Kind, object: &Value) -> Value {
             "disks",
             "sites",
             "apart",
+            "together",
             "tier",
         ],
         Kind::Colocation => &["devices", "spread", "sites"],
@@ -321,6 +322,10 @@ fn server(spec: &mut Value, status: &mut Value, f: Visit<'_>) {
     }
     if let Some(apart) = spec.get_mut("apart") {
         one(apart, "group", Of::Group, f);
+        one(apart, "domain", Of::Group, f);
+    }
+    if let Some(together) = spec.get_mut("together") {
+        one(together, "group", Of::Group, f);
     }
     many(status, "copySites", Of::Site, f);
     place(status, f);

@@ -59,7 +59,7 @@ impl World {
             &self.controller_kubeconfig,
             identity,
             self.lease_seconds,
-            &["--tenant-pull-secret", PULL_SECRET],
+            &["--tenant-pull-secret", PULL_SECRET, "--certify-seconds", "20"],
         )?);
         Ok(())
     }

@@ -7,8 +7,11 @@ mod lives;
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Api;
+use raidc_crds::Site;
+use raidc_crds::condition;
 use raidc_crds::condition::PROTECTED;
 use raidc_crds::condition::READY;
+use raidc_crds::condition::WITHIN_CAPACITY;
 use raidc_e2e::World;
 use raidc_e2e::certificate;
 use raidc_e2e::controller::USER;
@@ -95,6 +98,7 @@ async fn main_job(name: &str, profile: Profile) {
         .unwrap_or_default();
     assert!(named.iter().any(|secret| secret.name == PULL_SECRET), "{named:?}");
 
+    every_site_says_what_is_proven_of_its_plan(&world).await;
     idle_controller_never_writes(&world).await;
     lives::a_server_is_never_switched_without_a_word_nor_told_of_twice(&world).await;
     lives::a_disk_that_grows_never_waits(&world).await;
@@ -137,6 +141,28 @@ fn no_right_is_held_that_nothing_needs(world: &World) {
     };
     let used = rights::used(&world.lab.audit(&filter).unwrap());
     assert_eq!(rights::differences(&used), Vec::<String>::new());
+}
+
+/// The certificate is made off the hot path: it comes some seconds after the plan has come to rest.
+async fn every_site_says_what_is_proven_of_its_plan(world: &World) {
+    println!("no site is without what is proven of the plan");
+    servers::eventually(
+        "every site is within its capacity, with a safe load",
+        WITHIN,
+        || async {
+            let sites = recount::list::<Site>(&world.cluster)
+                .await
+                .map_err(|e| e.to_string())?;
+            let lacks = sites.iter().find(|site| {
+                let status = site.status.as_ref();
+                let proven = status.is_some_and(|s| condition::is_true(&s.conditions, WITHIN_CAPACITY));
+                !proven || status.is_none_or(|s| s.max_safe_load_percent.is_none())
+            });
+            lacks.map_or(Ok(()), |site| Err(format!("{:?}", site.status)))
+        },
+    )
+    .await
+    .unwrap();
 }
 
 /// Exactly zero, but the leader's claim. The platform team lets copies be a week old, so that transfers are daily, and the minute

@@ -64,6 +64,10 @@ pub struct Config {
     /// What is done about hosts that a consolidation could switch off.
     #[arg(long, env = "RAIDC_CONSOLIDATION", value_enum, default_value_t = ConsolidationMode::Propose)]
     pub consolidation: ConsolidationMode,
+    /// Least seconds from one certification of the plan to the next. A certificate tells how far the plan is from the best there can be
+    /// and how much load is safe; each takes some seconds of one core on a large fleet.
+    #[arg(long, env = "RAIDC_CERTIFY_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(10..=1200))]
+    pub certify_seconds: u32,
     /// How logs are written.
     #[arg(long, env = "RAIDC_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

@@ -188,7 +188,10 @@ impl Leader {
             clock: Arc::clone(&self.clock),
             consolidation: self.config.consolidation,
             look: Arc::new(certify::look),
-            pace: Pace::default(),
+            pace: Pace {
+                every: Duration::from_secs(u64::from(self.config.certify_seconds)),
+                ..Pace::default()
+            },
         };
         let placement = Placement {
             stores: self.stores.clone(),
