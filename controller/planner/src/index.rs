@@ -169,16 +169,34 @@ impl Tournament {
 }
 
 /// All tournaments that were asked for so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Index {
     /// Only ever looked up, never walked: its order is of no account.
     known: FxHashMap<(Question, usize), Tournament>,
     leaves: usize,
     /// By zone. Only ever looked up, as well.
     small: FxHashMap<usize, Standings>,
+    /// Zones of up to this many hosts are walked.
+    walked: usize,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self::walking(SMALL)
+    }
 }
 
 impl Index {
+    /// An index that walks zones of up to so many hosts.
+    pub(crate) fn walking(hosts: usize) -> Self {
+        Self {
+            known: FxHashMap::default(),
+            leaves: 0,
+            small: FxHashMap::default(),
+            walked: hosts,
+        }
+    }
+
     /// The host of `zone` that suits best among those that `good` accepts, with its score; of equals the first.
     pub(crate) fn best(
         &mut self,
@@ -189,7 +207,7 @@ impl Index {
         mut good: impl FnMut(usize) -> bool,
     ) -> Option<(i64, usize)> {
         let hosts = &world.zones[zone].hosts;
-        if hosts.len() <= SMALL {
+        if hosts.len() <= self.walked {
             let standings = self
                 .small
                 .entry(zone)
@@ -209,7 +227,8 @@ impl Index {
         let zones: Vec<usize> = sites
             .flat_map(|site| world.sites[site].zones.iter().copied())
             .collect();
-        let large = |zone: &&usize| world.zones[**zone].hosts.len() > SMALL;
+        let walked = self.walked;
+        let large = |zone: &&usize| world.zones[**zone].hosts.len() > walked;
         let demand = class.demand;
         for &zone in zones.iter().filter(large) {
             self.read(world, books, zone, Question::Primary { demand });

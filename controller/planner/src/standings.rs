@@ -118,3 +118,97 @@ impl Standings {
         best
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fleet::{Feed, Fleet, Host, Rack, Server, Site, Tenant};
+    use crate::ids::{RackName, ServerId, SiteName};
+    use crate::index::{Index, Question};
+    use crate::state::Books;
+    use crate::world;
+
+    /// Two sites with nine hosts of three models each, and twenty servers of five sizes.
+    fn fleet() -> Fleet {
+        let mut fleet = Fleet::default();
+        fleet.tenants.insert("city".into(), Tenant::default());
+        for name in ["talsi", "kuldiga"] {
+            let (site, rack) = (SiteName::from(name), RackName::from(format!("{name}-r1")));
+            let feed = |feed: &str| Feed {
+                name: feed.to_owned(),
+                watts: 9000,
+                panel: None,
+            };
+            let feeds = vec![feed("a"), feed("b")];
+            fleet.sites.insert(site.clone(), Site::default());
+            let of_site = Rack {
+                site: site.clone(),
+                feeds,
+                ..Rack::default()
+            };
+            fleet.racks.insert(rack.clone(), of_site);
+            for at in 0..9 {
+                let host = Host {
+                    site: site.clone(),
+                    rack: rack.clone(),
+                    cpu_milli: 16_000 * (1 + at % 3),
+                    memory_mib: 65_536 * (1 + at % 3),
+                    idle_watts: 80 + 10 * (at % 4),
+                    max_watts: 400,
+                    ..Host::default()
+                };
+                fleet.hosts.insert(format!("{name}-h{at}").into(), host);
+            }
+        }
+        for at in 0..20 {
+            let server = Server {
+                tenant: "city".into(),
+                cpu_milli: 1000 * (1 + at % 5),
+                memory_mib: 4096 * (1 + (at * 3) % 5),
+                copies: 2,
+                ..Server::default()
+            };
+            fleet
+                .servers
+                .insert(ServerId::new("city", format!("vm-{at:02}")), server);
+        }
+        fleet
+    }
+
+    #[test]
+    fn a_walk_and_a_tournament_never_differ() {
+        let fleet = fleet();
+        let world = world::build(&fleet);
+        let mut books = Books::new(&world);
+        let (mut walks, mut tournaments) = (Index::default(), Index::walking(0));
+        for (at, server) in world
+            .servers
+            .iter()
+            .enumerate()
+            .chain(world.servers.iter().enumerate())
+        {
+            // The second time round each comes again after it has gone.
+            if books.slots[at].is_placed() {
+                books.lift(&world, at);
+            }
+            let (from, to) = (at % 2, 1 - at % 2);
+            let primary = Question::Primary {
+                demand: server.demand,
+            };
+            let found = walks.best(&world, &books, from, primary, |host| host % 4 != at % 4);
+            let other = tournaments.best(&world, &books, from, primary, |host| host % 4 != at % 4);
+            assert_eq!(found, other);
+            let (_, host) = found.expect("there is room");
+            books.add_primary(&world, at, host);
+            let backup = Question::Backup {
+                demand: server.demand,
+                lost: from,
+                warm: at % 7 == 0,
+            };
+            let found = walks.best(&world, &books, to, backup, |_| true);
+            assert_eq!(found, tournaments.best(&world, &books, to, backup, |_| true));
+            if let Some((_, host)) = found {
+                books.add_backup(&world, at, host);
+            }
+        }
+    }
+}

@@ -1,5 +1,10 @@
 //! Very many new servers at once: the same rules hold as one by one. No I/O.
 
+// Shared with tests that use more of it.
+#[allow(dead_code)]
+mod fleets;
+
+use proptest::prelude::*;
 use raidc_planner::{
     Apart, ApartBy, Feed, Fleet, Host, HostName, Plan, PlanOptions, Rack, RackName, Server, ServerId, Site,
     SiteName, check, plan,
@@ -89,4 +94,33 @@ fn a_batch_that_does_not_fit_never_jumps_the_queue() {
     let made = decide(&fleet);
     assert_eq!(check(&fleet, &made), vec![]);
     assert!(!made.waiting.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Small servers, many of each, so that there is a batch and room for most of it.
+    #[test]
+    fn no_batch_breaks_a_rule_or_changes_when_planned_again(fleet in fleets::new_fleet(), times in 4i64..12) {
+        let mut fleet = fleet;
+        for (id, server) in fleet.servers.clone() {
+            for number in 0..times {
+                let small = Server {
+                    cpu_milli: server.cpu_milli / 8,
+                    memory_mib: server.memory_mib / 8,
+                    created_at: server.created_at + number,
+                    ..server.clone()
+                };
+                fleet.servers.insert(ServerId::new(id.namespace.to_string(), format!("{}-{number}", id.name)), small);
+            }
+        }
+        let first = decide(&fleet);
+        prop_assert_eq!(check(&fleet, &first), vec![]);
+        let mut after = fleet.clone();
+        first.feed_back(&mut after);
+        let again = decide(&after);
+        prop_assert_eq!(check(&after, &again), vec![]);
+        prop_assert_eq!(&again.moves, &vec![]);
+        prop_assert_eq!(&again.id, &first.id);
+    }
 }
