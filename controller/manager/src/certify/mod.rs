@@ -276,8 +276,6 @@ fn tell(proposal: &Proposal) {
     if proposal.hosts.is_empty() {
         return;
     }
-    let named: Vec<&str> = proposal.hosts.iter().take(NAMED).map(HostName::as_str).collect();
-    let more = proposal.hosts.len().saturating_sub(NAMED);
     tracing::info!(
         watts = proposal.watts,
         hosts = proposal.hosts.len(),
@@ -285,14 +283,23 @@ fn tell(proposal: &Proposal) {
         failovers = proposal.failovers,
         reserves = proposal.reserves,
         cost_joules = proposal.cost_joules,
-        "a consolidation would let {}{} sleep; nothing is moved, this is for you to decide",
-        named.join(", "),
-        if more > 0 {
-            format!(" and {more} more")
-        } else {
+        "a consolidation would let {} sleep{}; nothing is moved, this is for you to decide",
+        named(&proposal.hosts),
+        if proposal.wake.is_empty() {
             String::new()
+        } else {
+            format!(" once {} is on", named(&proposal.wake))
         }
     );
+}
+
+/// The first hosts by name, and how many more there are.
+fn named(hosts: &[HostName]) -> String {
+    let names: Vec<&str> = hosts.iter().take(NAMED).map(HostName::as_str).collect();
+    match hosts.len().saturating_sub(NAMED) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ pub struct Proposal {
     pub watts: i64,
     /// Hosts that could then be switched off.
     pub hosts: Vec<HostName>,
+    /// Hosts that sleep now and have to be switched on first: their draw is taken off the saving already.
+    pub wake: Vec<HostName>,
     /// Servers that would move to another host of their own site: a live migration.
     pub migrations: i64,
     /// Servers that would go to a site with their data: a planned failover.
@@ -31,6 +33,7 @@ pub fn propose(decision: &Decision) -> Result<Proposal, &'static str> {
     let mut proposal = Proposal {
         watts: found.idle_watts_before.saturating_sub(found.idle_watts_after),
         hosts: found.may_sleep,
+        wake: found.wake,
         cost_joules: found.cost_joules,
         ..Proposal::default()
     };

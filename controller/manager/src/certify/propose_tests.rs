@@ -15,6 +15,40 @@ fn a_host_that_could_sleep_is_never_kept_secret() {
 }
 
 #[test]
+fn a_host_that_has_to_wake_first_is_never_kept_secret() {
+    let mut fleet = empty();
+    let small = fleet.hosts[&"talsi-h1".into()].clone();
+    // As large as both others together, for the draw of one: nothing sleeps without it.
+    let large = raidc_planner::Host {
+        cpu_milli: 2 * small.cpu_milli,
+        memory_mib: 2 * small.memory_mib,
+        powered: false,
+        ..small.clone()
+    };
+    fleet.hosts.insert("talsi-h3".into(), large);
+    for site in fleet.sites.values_mut() {
+        site.ceiling_percent = 100;
+    }
+    for (name, host) in [("a", "talsi-h1"), ("b", "talsi-h2")] {
+        let full = Server {
+            copies: 1,
+            memory_mib: small.memory_mib * 3 / 4,
+            current: Some(raidc_planner::Placement {
+                site: "talsi".into(),
+                rack: "talsi-r1".into(),
+                host: Some(host.into()),
+                ..raidc_planner::Placement::default()
+            }),
+            ..server()
+        };
+        fleet.servers.insert(ServerId::new("kuldiga", name), full);
+    }
+    let proposal = propose(&decided(fleet, 1)).expect("a moment for it");
+    assert_eq!(proposal.hosts, ["talsi-h1".into(), "talsi-h2".into()]);
+    assert_eq!((proposal.wake, proposal.watts), (vec!["talsi-h3".into()], 100));
+}
+
+#[test]
 fn nobody_is_told_to_switch_hosts_off_while_something_is_wrong() {
     let broken = |change: &dyn Fn(&mut Decision)| {
         let mut decision = scattered();

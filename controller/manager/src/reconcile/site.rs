@@ -107,10 +107,11 @@ fn validate(site: &Site, seen: &Seen) -> Outcome {
             "NotImplemented",
             "this site takes nothing new, but moving its servers away is not yet implemented by this version: set the state to Cordoned, or keep it until a version that can",
         ),
+        SiteState::Draining => Outcome::ready("it is empty, as asked"),
         SiteState::Fenced => Outcome::ready("it is not used, as asked"),
         _ if unreadable(decision, &name) => Outcome::reconciling(
             "HostsUnreadable",
-            "no host here can be read: the site may be down or only cut off, so that everything stays recorded as it is and nothing new comes; status.unusableNodes says why; if the site is proven to be off, set spec.state to Fenced",
+            "no host here is ready or can be read: the site may be down, cut off, or without KubeVirt yet; everything stays recorded as it is and nothing new comes; status.unusableNodes says why, host by host; only if the site is proven to be off, set spec.state to Fenced",
         ),
         SiteState::Active if ledger.is_none_or(|ledger| ledger.hosts_usable == 0) => Outcome::reconciling(
             "NoUsableHost",
@@ -118,7 +119,6 @@ fn validate(site: &Site, seen: &Seen) -> Outcome {
         ),
         SiteState::Active => Outcome::ready("it takes servers"),
         SiteState::Cordoned => Outcome::ready("it keeps what it has and takes nothing new, as asked"),
-        SiteState::Draining => Outcome::ready("it is empty, as asked"),
     }
 }
 
@@ -354,56 +354,4 @@ fn count(n: usize) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn class(name: &str, policy: Option<&str>) -> Arc<StorageClass> {
-        let body = json!({"metadata": {"name": name}, "provisioner": "p", "reclaimPolicy": policy});
-        Arc::new(serde_json::from_value(body).expect("a class"))
-    }
-
-    /// Judges a site whose class is `class`; `named`: it names a transfer class, which is `transfer`.
-    fn judge(
-        class: Option<Arc<StorageClass>>,
-        named: bool,
-        transfer: Option<Arc<StorageClass>>,
-    ) -> (Status, &'static str) {
-        let mut storage = json!({"class": "fast"});
-        if named {
-            storage["transferClass"] = json!("scratch");
-        }
-        let body = json!({"metadata": {"name": "talsi"}, "spec": {"storage": storage}});
-        let site: Site = serde_json::from_value(body).expect("a site");
-        let seen = Seen {
-            decision: Arc::default(),
-            verdict: Arc::default(),
-            missing: vec![],
-            class,
-            transfer_class: transfer,
-        };
-        let (status, reason, message) = left_behind(&site, &seen);
-        let told = status != Status::False || message.contains("spec.storage.transferClass");
-        assert!(told, "{message}");
-        (status, reason)
-    }
-
-    #[test]
-    fn volumes_never_pile_up_unsaid() {
-        let keeps = || Some(class("fast", Some("Retain")));
-        let scratch = |policy| Some(class("scratch", policy));
-        assert_eq!(judge(keeps(), false, None), (Status::False, "NoTransferClass"));
-        let both = judge(keeps(), true, scratch(Some("Retain")));
-        assert_eq!(both, (Status::False, "TransferClassRetains"));
-        let absent = judge(keeps(), true, None);
-        assert_eq!(absent, (Status::False, "UnknownTransferClass"));
-        assert_eq!(judge(None, false, None), (Status::Unknown, "UnknownStorageClass"));
-        // Kubernetes' own default is Delete.
-        for policy in [Some("Delete"), None] {
-            let passing = judge(keeps(), true, scratch(policy));
-            assert_eq!(passing, (Status::True, "TransferClassDeletes"));
-            let deletes = judge(Some(class("fast", policy)), false, None);
-            assert_eq!(deletes, (Status::True, "ClassDeletes"));
-        }
-    }
-}
+mod tests;
