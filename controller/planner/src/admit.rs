@@ -277,7 +277,8 @@ pub(crate) fn explain_waiting(engine: &mut Engine<'_, '_>) {
             let quota = used.check(world, wanted.tenant, &quota::of_server(wanted));
             let reason = match (&wanted.malformed, quota) {
                 (Some(on), _) => Waiting::on(WaitingOn::clone(on)),
-                (None, Err(on)) => Waiting::on(on),
+                // More quota would not let in what no host can hold.
+                (None, Err(on)) => Waiting::on(why::too_large(world, &engine.books, server).unwrap_or(on)),
                 (None, Ok(())) => {
                     let behind = ahead;
                     ahead += 1;

@@ -93,7 +93,7 @@ pub fn simulate_loss(fleet: &Fleet, plan: &Plan, scenario: &Scenario) -> LossOut
         })
         .collect();
     let draws = order.iter().map(|(_, server, ..)| server.cpu_milli);
-    add_draw(&hosts, &mut outcome, draws.zip(&starts));
+    add_draw(plan, &hosts, &mut outcome, draws.zip(&starts));
     outcome.starts = starts;
     let proposal = shed::of_loss(fleet, plan, &outcome, |rack| scenarios.takes_rack(index, rack));
     (outcome.shed, outcome.starts_if_shed) = (proposal.shed, proposal.starts);
@@ -141,6 +141,7 @@ fn hosts<'a>(fleet: &'a Fleet, lost: impl Fn(&RackName) -> bool) -> FxHashMap<&'
 
 /// Adds what the starts draw, and the idle draw of hosts that sleep until then.
 fn add_draw<'a>(
+    plan: &Plan,
     hosts: &FxHashMap<&HostName, Known<'_>>,
     outcome: &mut LossOutcome,
     starts: impl Iterator<Item = (i64, &'a Start)>,
@@ -160,7 +161,13 @@ fn add_draw<'a>(
     }
     for (rack, milliwatts) in added {
         if let Some(after) = outcome.racks.get_mut(rack) {
-            after.after_watts = after.after_watts.saturating_add(watts_up(milliwatts));
+            let sum = after.after_watts.saturating_add(watts_up(milliwatts));
+            // Both parts are rounded up: of a rack that holds every scenario the sum may say a watt too much.
+            let holds = plan
+                .racks
+                .get(rack)
+                .is_some_and(|ledger| ledger.headroom_watts >= 0);
+            after.after_watts = if holds { sum.min(after.capacity_watts) } else { sum };
         }
     }
     outcome.wake = woken.into_iter().cloned().collect();

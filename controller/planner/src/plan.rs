@@ -167,7 +167,7 @@ pub struct RackLedger {
     /// The scenario that adds the most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worst: Option<Scenario>,
-    /// Capacity less committed less reserved, in watts; negative when overloaded.
+    /// Capacity less committed less reserved, in watts; negative when overloaded, and only then.
     pub headroom_watts: i64,
     /// Height, in units.
     pub units: i64,

@@ -111,6 +111,7 @@ impl<'f> Planner<'f> {
             return refused(*on);
         }
         if let Err(on) = self.used.check(&self.world, tenant, &amounts) {
+            let on = why::too_large(&self.world, &self.books, at).unwrap_or(on);
             self.forget(at);
             return refused(on);
         }

@@ -200,9 +200,13 @@ fn moves(engine: &Engine<'_, '_>, plan: &mut Plan) {
                 reason: engine.moved[server].unwrap_or(MoveReason::HostGone),
             });
         }
-        let reason = engine.backup_moved[server]
-            .or(engine.moved[server])
-            .unwrap_or(MoveReason::ReserveInvalid);
+        let said = [engine.backup_moved[server], engine.moved[server]];
+        let mut said = said.into_iter().flatten();
+        let reason = said.clone().next().unwrap_or(MoveReason::ReserveInvalid);
+        // A reserve goes to another site to make room only where there is, or will be, a copy for another reason.
+        let why_copied = said
+            .find(|reason| *reason != MoveReason::MakesRoom)
+            .unwrap_or(MoveReason::Protects);
         let mut fresh: Vec<usize> = slot.copies.clone();
         fresh.retain(|site| !was.copies.contains(site) && was.site != *site);
         if let (Some(from), Some(to)) = (was.backup, slot.backup)
@@ -212,13 +216,13 @@ fn moves(engine: &Engine<'_, '_>, plan: &mut Plan) {
             if let Some(at) = elsewhere {
                 fresh.remove(at);
             }
+            let (kind, reason) = match elsewhere {
+                Some(_) => (MoveKind::Copy, why_copied),
+                None => (MoveKind::Backup, reason),
+            };
             plan.moves.push(Move {
                 server: dense.id.clone(),
-                kind: if elsewhere.is_some() {
-                    MoveKind::Copy
-                } else {
-                    MoveKind::Backup
-                },
+                kind,
                 from: spot(world, from),
                 to: spot(world, to),
                 reason,
@@ -239,7 +243,7 @@ fn moves(engine: &Engine<'_, '_>, plan: &mut Plan) {
                 kind: MoveKind::Copy,
                 from,
                 to,
-                reason,
+                reason: why_copied,
             });
         }
     }
@@ -301,14 +305,21 @@ fn racks(engine: &Engine<'_, '_>, plan: &mut Plan) {
                 DenseScenario::Site(site) => Scenario::Site(world.sites[*site].name.clone()),
                 DenseScenario::Risk(risk) => Scenario::Risk(risk.clone()),
             }),
-            // From the rounded figures, so that the table adds up for whoever checks it; at most 2 W below the truth.
-            headroom_watts: capacity_watts - committed_watts - reserved_watts,
+            headroom_watts: headroom_watts(dense.capacity_mw - committed - reserved, || {
+                capacity_watts - committed_watts - reserved_watts
+            }),
             units: count_units(world, rack),
             units_free: engine.space.free(rack),
             hosts_by_nameplate: nameplate[rack],
         };
         plan.racks.insert(dense.name.clone(), ledger);
     }
+}
+
+/// From the rounded figures, so that the table adds up for whoever checks it; at most 2 W below the truth. But what fits is
+/// never called overloaded.
+fn headroom_watts(left_mw: i64, rounded: impl Fn() -> i64) -> i64 {
+    if left_mw < 0 { rounded() } else { rounded().max(0) }
 }
 
 fn count_units(world: &World<'_>, rack: usize) -> i64 {

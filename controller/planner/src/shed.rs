@@ -309,10 +309,12 @@ impl Moment<'_, '_> {
                     over: hosts[host][d],
                 }
             } else {
-                let here = |&&(_, at): &&(usize, usize)| at == host;
-                let near = |&&(_, at): &&(usize, usize)| world.hosts[at].rack == rack;
-                let mut starts = self.starts.iter();
-                let (starting, _) = starts.find(here).or_else(|| self.starts.iter().find(near))?;
+                // Others may start where it was without its having stopped for them: it never stops for its equals.
+                let matters = |&&(starting, at): &&(usize, usize)| {
+                    world.hosts[at].rack == rack && world.servers[starting].tier < dense.tier
+                };
+                let starts = self.starts.iter().filter(matters);
+                let (starting, _) = starts.min_by_key(|(_, at)| *at != host)?;
                 ShedReason::Starts {
                     server: world.servers[*starting].id.clone(),
                     tier: world.servers[*starting].tier,

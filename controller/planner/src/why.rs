@@ -239,6 +239,12 @@ pub(crate) fn structural(world: &World<'_>, books: &Books, server: usize) -> Opt
     None
 }
 
+/// Why `server` is larger than every host that it may run on, if it is.
+pub(crate) fn too_large(world: &World<'_>, books: &Books, server: usize) -> Option<WaitingOn> {
+    structural(world, books, server)
+        .filter(|on| matches!(on, WaitingOn::HostCores { .. } | WaitingOn::HostMemory { .. }))
+}
+
 /// The best host to reserve, or what speaks against the nearest.
 fn backup_against(
     world: &World<'_>,

@@ -170,6 +170,45 @@ fn an_important_server_never_stays_down_for_a_lesser_one_where_its_data_is() {
     assert_eq!(stopped(&decide(&fleet)), [""; 0]);
 }
 
+/// What has lost its host at site b and has a copy at site a.
+fn lost(fleet: &mut Fleet, name: &str, cores: i64, tier: i64) {
+    run(fleet, name, "b", cores, tier);
+    let server = fleet
+        .servers
+        .get_mut(&ServerId::new("city", name))
+        .expect("there");
+    server.copies = 2;
+    let current = server.current.as_mut().expect("placed");
+    current.copy_sites.insert("a".into());
+}
+
+#[test]
+fn nobody_is_told_to_stop_for_one_that_is_no_more_important() {
+    let mut fleet = two_sites();
+    let second = fleet.hosts[&"a-h".into()].clone();
+    fleet.hosts.insert("a-h2".into(), second);
+    run(&mut fleet, "kiosk", "a", 8, 3);
+    let kiosk = fleet
+        .servers
+        .get_mut(&ServerId::new("city", "kiosk"))
+        .expect("there");
+    kiosk.current.as_mut().expect("placed").host = Some("a-h2".into());
+    lost(&mut fleet, "register", 7, 1);
+    lost(&mut fleet, "map", 2, 3);
+    fleet.hosts.remove(&"b-h".into());
+    // 280 W are drawn. The register starts on the first host when the kiosk stops; then there is room for the map where the kiosk was.
+    fleet.racks.get_mut(&"a-r".into()).expect("there").feeds[0].watts = 290;
+    let plan = decide(&fleet);
+    assert_eq!(stopped(&plan), ["kiosk"]);
+    assert_eq!(plan.starts_if_shed.len(), 2);
+    let reason = ShedReason::Starts {
+        server: ServerId::new("city", "register"),
+        tier: 1,
+    };
+    assert_eq!(plan.shed[0].reason, reason);
+    assert_eq!(check(&fleet, &plan), vec![]);
+}
+
 #[test]
 fn a_checker_never_lets_a_wrong_stop_pass() {
     let mut fleet = full();

@@ -2,6 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::error::Error;
+use raidc_lab::guard;
 use std::fs::File;
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt as _;
@@ -64,10 +65,12 @@ impl Controller {
             let (listen, log) = (listen.clone(), log.clone());
             let more: Vec<String> = more.iter().map(|flag| (*flag).to_owned()).collect();
             move || {
-                command(&kubeconfig, &identity, &listen, &log, lease_seconds)?
-                    .args(&more)
-                    .spawn()
-                    .map_err(Error::file(&log))
+                let program = program("raidc-controller")?;
+                // Killed with us, so that a test that is killed leaves no controller behind.
+                let start = guard::by_the_kernel(&program).unwrap_or_else(|| Command::new(&program));
+                let mut command = command(start, &kubeconfig, &identity, &listen, &log, lease_seconds)?;
+                command.args(&more);
+                guard::spawn(command).map_err(Error::file(&log))
             }
         };
         let child = Arc::new(Mutex::new(spawn()?));
@@ -106,7 +109,8 @@ impl Controller {
     ) -> Result<(u32, String), Error> {
         let listen = format!("127.0.0.1:{}", free_port()?);
         let log = cluster.dir().join(format!("controller-{identity}.log"));
-        let child = command(kubeconfig, identity, &listen, &log, DETACHED_LEASE_SECONDS)?
+        let start = Command::new(program("raidc-controller")?);
+        let child = command(start, kubeconfig, identity, &listen, &log, DETACHED_LEASE_SECONDS)?
             .process_group(0)
             .spawn()
             .map_err(Error::file(&log))?;
@@ -151,20 +155,19 @@ impl Drop for Controller {
 }
 
 fn command(
+    mut command: Command,
     kubeconfig: &Path,
     identity: &str,
     listen: &str,
     log: &Path,
     lease_seconds: u32,
 ) -> Result<Command, Error> {
-    let program = program("raidc-controller")?;
     let out: File = OpenOptions::new()
         .create(true)
         .append(true)
         .open(log)
         .map_err(Error::file(log))?;
     let err = out.try_clone().map_err(Error::file(log))?;
-    let mut command = Command::new(program);
     command
         .args([
             "--namespace",

@@ -249,6 +249,8 @@ pub fn compare(view: &View) -> Result<(), Error> {
             )));
         }
         let headroom = power.capacity_watts - power.committed_watts - power.reserved_watts;
+        // Two sums are rounded up: a rack that is full to the last watt is not overloaded.
+        let headroom = if (-2..0).contains(&headroom) { 0 } else { headroom };
         if headroom != power.headroom_watts {
             return Err(Error::Wrong(format!(
                 "rack {name}: headroom {} is not {headroom}",

@@ -12,6 +12,7 @@ pub mod daemon;
 mod error;
 pub mod faults;
 pub mod fleet;
+pub mod guard;
 mod kubeconfig;
 mod kubevirt;
 mod lab;

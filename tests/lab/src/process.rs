@@ -1,21 +1,19 @@
 //! Child processes that cannot outlive this one. Starts and ends processes.
 //!
 //! Dropping a [`Process`] ends its whole process group. For the case that this process is itself killed, every
-//! child asks the kernel (`setpriv --pdeathsig`) to be killed with its parent; where that tool is missing, a shell
-//! watches the parent instead. The kernel counts the *thread* that started a child as its parent, so all children are
-//! started by one thread that lives as long as the process.
+//! child asks the kernel to be killed with its parent ([`guard`]); where that cannot be had, a shell watches the parent
+//! instead.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
-use std::sync::mpsc::{Sender, channel};
 
 use rustix::process::{Pid, Signal};
 
 use crate::error::LabError;
+use crate::guard;
 
 /// Ends its child's group when the parent's pid is gone; `$1` is that pid, the rest the command.
 const WATCHED: &str = r#"
@@ -56,8 +54,6 @@ pub(crate) struct Process {
     child: Child,
 }
 
-type Request = (Command, Sender<std::io::Result<Child>>);
-
 impl Process {
     /// Starts `spec`; standard output and error go to `<logs>/<part>.log`.
     pub(crate) fn start(spec: &Spec, logs: &Path) -> Result<Self, LabError> {
@@ -78,7 +74,7 @@ impl Process {
             .stdout(out)
             .stderr(err)
             .process_group(0);
-        let child = start_on_the_lasting_thread(command).map_err(|source| LabError::Start {
+        let child = guard::spawn(command).map_err(|source| LabError::Start {
             part: spec.part.to_owned(),
             program: spec.program.clone(),
             source,
@@ -141,42 +137,14 @@ impl Drop for Process {
 
 /// `program` under a guard that ends it with us.
 fn wrapped(program: &Path) -> Command {
-    let setpriv = ["/usr/bin/setpriv", "/bin/setpriv"]
-        .into_iter()
-        .map(Path::new)
-        .find(|path| path.exists());
-    if let Some(setpriv) = setpriv {
-        let mut command = Command::new(setpriv);
-        command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-        return command;
+    if let Some(guarded) = guard::by_the_kernel(program) {
+        return guarded;
     }
     let mut command = Command::new("sh");
     command
         .args(["-c", WATCHED, "sh", &std::process::id().to_string()])
         .arg(program);
     command
-}
-
-fn start_on_the_lasting_thread(command: Command) -> std::io::Result<Child> {
-    static STARTER: OnceLock<Sender<Request>> = OnceLock::new();
-    let starter = STARTER.get_or_init(|| {
-        let (sender, requests) = channel::<Request>();
-        std::thread::spawn(move || {
-            for (mut command, answer) in requests {
-                // The asker waits; if it is gone, dropping the child would leave it running, so it is ended.
-                if let Err(unread) = answer.send(command.spawn())
-                    && let Ok(mut child) = unread.0
-                {
-                    let _ended = child.kill();
-                }
-            }
-        });
-        sender
-    });
-    let (answer, child) = channel();
-    let gone = || std::io::Error::other("the thread that starts processes has ended");
-    starter.send((command, answer)).map_err(|_| gone())?;
-    child.recv().map_err(|_| gone())?
 }
 
 /// The last `lines` lines of a file, or why there are none.

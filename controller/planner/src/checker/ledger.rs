@@ -118,7 +118,11 @@ fn racks(model: &Model<'_>, counted: &Counted<'_, '_>, faults: &mut Vec<Fault>) 
         let (most, named) = (counted.losses.most_mw[at], counted.losses.named_mw[at]);
         let capacity = rack.capacity_mw.div_euclid(1000);
         let (drawn, reserved) = (watts_up(model.drawn_mw[at]), watts_up(most));
-        let truth = [capacity, drawn, reserved, capacity - drawn - reserved];
+        let fits = model.drawn_mw[at] + most <= rack.capacity_mw;
+        let left = capacity - drawn - reserved;
+        // Rounding up twice may tell of a watt too much in a rack that is not too full.
+        let left = if fits { left.max(0) } else { left };
+        let truth = [capacity, drawn, reserved, left];
         let said = [
             ledger.capacity_watts,
             ledger.committed_watts,

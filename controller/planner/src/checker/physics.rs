@@ -147,7 +147,9 @@ pub(super) fn rack_capacity_mw(rack: &Rack) -> i128 {
         }
     }
     let all: i128 = rack.feeds.iter().map(|feed| i128::from(feed.watts)).sum();
-    let derated = survivors.unwrap_or(all) * 1000 * i128::from(rack.derate_percent) / 100;
+    // Whole watts: what is left of one cannot be shown, and is not used.
+    let derated = survivors.unwrap_or(all) * i128::from(rack.derate_percent) / 100;
     rack.max_watts
-        .map_or(derated, |limit| derated.min(i128::from(limit) * 1000))
+        .map_or(derated, |limit| derated.min(i128::from(limit)))
+        * 1000
 }

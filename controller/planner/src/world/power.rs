@@ -33,10 +33,12 @@ pub(super) fn surviving_watts(rack: &Rack) -> i64 {
 }
 
 /// The rack's capacity in milliwatts: surviving, derated, and no more than its own limit.
+///
+/// Of a derated fraction of a watt nothing is used, so that a rack is too full by the whole watts that people are shown
+/// exactly when it is by the milliwatts that are counted.
 pub(super) fn capacity_mw(rack: &Rack) -> i64 {
-    // watts x 1000 milliwatts x percent / 100
-    let derated = surviving_watts(rack) * 10 * rack.derate_percent;
-    rack.max_watts.map_or(derated, |limit| derated.min(limit * 1000))
+    let derated = surviving_watts(rack) * rack.derate_percent / 100;
+    rack.max_watts.map_or(derated, |limit| derated.min(limit)) * 1000
 }
 
 #[cfg(test)]
@@ -77,5 +79,11 @@ mod tests {
         assert_eq!(capacity_mw(&rack), 2_944_000);
         rack.max_watts = Some(2000);
         assert_eq!(capacity_mw(&rack), 2_000_000);
+    }
+
+    #[test]
+    fn a_fraction_of_a_watt_is_never_sold() {
+        // 1801 W x 80 % = 1440.8 W
+        assert_eq!(capacity_mw(&rack(&[(1801, None)])), 1_440_000);
     }
 }

@@ -16,40 +16,58 @@ use crate::stopwatch::show;
 
 const SERVERS: usize = 150;
 
+/// What came of the events.
+#[derive(Default)]
+struct Seen {
+    violations: usize,
+    /// The first violation, and after which event.
+    first: Option<String>,
+    placed: usize,
+    waiting: usize,
+}
+
 /// The row.
 pub(crate) fn fuzz(context: &mut Context) {
     let events = if context.quick { 1000 } else { 10_000 };
-    let mut dice = Dice::new(context.seed);
+    let start = std::time::Instant::now();
+    let seen = run(events, context.seed);
+    let said = seen
+        .first
+        .map_or_else(String::new, |first| format!("; first: {first}"));
+    context.table.goal(
+        &format!("fuzz: {events} events"),
+        &format!("{} violations, seed {}{said}", seen.violations, context.seed),
+        &format!(
+            "mean {} placed, {} waiting; {}",
+            seen.placed / events,
+            seen.waiting / events,
+            show(start.elapsed())
+        ),
+        "0 violations",
+        seen.violations == 0,
+    );
+}
+
+fn run(events: usize, seed: u64) -> Seen {
+    let mut dice = Dice::new(seed);
     let mut fleet = small(&mut dice);
     let options = PlanOptions::default();
     plan(&fleet, &options).feed_back(&mut fleet);
-    let start = std::time::Instant::now();
-    let (mut violations, mut first, mut placed, mut waiting) = (0, None, 0, 0);
+    let mut seen = Seen::default();
     for number in 0..events {
         let what = event(&mut fleet, &mut dice, number);
         let made = plan(&fleet, &options);
         let faults = check(&fleet, &made);
         if let Some(fault) = faults.first() {
-            violations += faults.len();
-            first.get_or_insert_with(|| format!("event {number} ({what}): {fault:?}"));
+            seen.violations += faults.len();
+            seen.first
+                .get_or_insert_with(|| format!("event {number} ({what}): {fault:?}"));
         }
-        placed += made.servers.len();
-        waiting += made.waiting.len();
+        seen.placed += made.servers.len();
+        seen.waiting += made.waiting.len();
         made.feed_back(&mut fleet);
     }
-    let said = first.map_or_else(String::new, |first| format!("; first: {first}"));
-    context.table.goal(
-        &format!("fuzz: {events} events"),
-        &format!("{violations} violations, seed {}{said}", context.seed),
-        &format!(
-            "mean {} placed, {} waiting; {}",
-            placed / events,
-            waiting / events,
-            show(start.elapsed())
-        ),
-        "0 violations",
-        violations == 0,
-    );
+    seen
 }
 
 fn host(dice: &mut Dice) -> Host {
@@ -317,4 +335,13 @@ fn tenant_changes(fleet: &mut Fleet, dice: &mut Dice) -> String {
         first.watts = watts;
     }
     format!("colocation {id} grows")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_event_of_five_thousand_ever_breaks_a_rule() {
+        // A copy was once said to be made to make room: after 4,471 of these events.
+        assert_eq!(super::run(5000, 1).first, None);
+    }
 }
