@@ -18,7 +18,7 @@ const SERVERS: usize = 150;
 
 /// What came of the events.
 #[derive(Default)]
-struct Seen {
+struct Came {
     violations: usize,
     /// The first violation, and after which event.
     first: Option<String>,
@@ -30,44 +30,44 @@ struct Seen {
 pub(crate) fn fuzz(context: &mut Context) {
     let events = if context.quick { 1000 } else { 10_000 };
     let start = std::time::Instant::now();
-    let seen = run(events, context.seed);
-    let said = seen
+    let came = run(events, context.seed);
+    let said = came
         .first
         .map_or_else(String::new, |first| format!("; first: {first}"));
     context.table.goal(
         &format!("fuzz: {events} events"),
-        &format!("{} violations, seed {}{said}", seen.violations, context.seed),
+        &format!("{} violations, seed {}{said}", came.violations, context.seed),
         &format!(
             "mean {} placed, {} waiting; {}",
-            seen.placed / events,
-            seen.waiting / events,
+            came.placed / events,
+            came.waiting / events,
             show(start.elapsed())
         ),
         "0 violations",
-        seen.violations == 0,
+        came.violations == 0,
     );
 }
 
-fn run(events: usize, seed: u64) -> Seen {
+fn run(events: usize, seed: u64) -> Came {
     let mut dice = Dice::new(seed);
     let mut fleet = small(&mut dice);
     let options = PlanOptions::default();
     plan(&fleet, &options).feed_back(&mut fleet);
-    let mut seen = Seen::default();
+    let mut came = Came::default();
     for number in 0..events {
         let what = event(&mut fleet, &mut dice, number);
         let made = plan(&fleet, &options);
         let faults = check(&fleet, &made);
         if let Some(fault) = faults.first() {
-            seen.violations += faults.len();
-            seen.first
+            came.violations += faults.len();
+            came.first
                 .get_or_insert_with(|| format!("event {number} ({what}): {fault:?}"));
         }
-        seen.placed += made.servers.len();
-        seen.waiting += made.waiting.len();
+        came.placed += made.servers.len();
+        came.waiting += made.waiting.len();
         made.feed_back(&mut fleet);
     }
-    seen
+    came
 }
 
 fn host(dice: &mut Dice) -> Host {

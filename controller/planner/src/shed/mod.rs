@@ -5,18 +5,18 @@
 //! servers run where its data is, is answered by a proposal: the fewest servers of the highest tier numbers that have to stop. A server that stops
 //! keeps its place and its data. Nobody is stopped for one of the same tier, nor for a ceiling: a ceiling is a rule, not a breaker.
 
+mod moments;
+
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 use crate::apart;
-use crate::colocate::Space;
 use crate::fits::RESOURCES;
-use crate::fleet::Fleet;
-use crate::ids::{RackName, ServerId};
-use crate::outcome::{LossOutcome, RackAfter, Shed, ShedReason, StartIfShed};
-use crate::plan::{Plan, Spot};
+use crate::outcome::{Shed, ShedReason, StartIfShed};
+use crate::plan::Spot;
 use crate::state::{Books, Slot};
-use crate::world::{self, DIMS, World, watts_up};
+use crate::world::{DIMS, World, watts_up};
+
+pub(crate) use moments::{of_loss, of_plan};
 
 /// Most servers without a place that room is looked for, first in turn first.
 const STARTS: usize = 64;
@@ -48,7 +48,7 @@ struct Moment<'w, 'f> {
 
 /// Proposes who has to stop. `books` are those of the moment, only racks with `counts` are looked at, and `down` have lost their place; each
 /// with the sites that hold its data.
-pub(crate) fn propose(
+fn propose(
     world: &World<'_>,
     books: &Books,
     counts: Vec<bool>,
@@ -339,86 +339,4 @@ impl Moment<'_, '_> {
             shed,
         }
     }
-}
-
-/// The racks of which something is known.
-pub(crate) fn known_racks(world: &World<'_>) -> Vec<bool> {
-    world
-        .racks
-        .iter()
-        .map(|rack| !world.sites[rack.site].held)
-        .collect()
-}
-
-/// For a plan: who has to stop as things stand at its end, and who of the homeless could then start.
-pub(crate) fn of_plan(world: &World<'_>, books: &Books, homeless: &[usize]) -> Proposal {
-    let down: Vec<(usize, Vec<usize>)> = homeless
-        .iter()
-        .filter_map(|&server| {
-            let dense = &world.servers[server];
-            let was = dense.was.as_ref()?;
-            let mut sites = was.copies.clone();
-            // What a released server left behind may be stale, and what is held cannot be started.
-            if !dense.released {
-                sites.push(was.site);
-            }
-            sites.sort_unstable();
-            sites.dedup();
-            let runs = world
-                .fleet
-                .servers
-                .get(&dense.id)
-                .is_some_and(|spec| spec.running);
-            runs.then_some((server, sites))
-        })
-        .collect();
-    propose(world, books, known_racks(world), down)
-}
-
-/// For a loss that `outcome` tells of: who has to stop once everybody has started, and who of the stranded could then start.
-/// `lost` says which racks are gone.
-pub(crate) fn of_loss(
-    fleet: &Fleet,
-    plan: &Plan,
-    outcome: &LossOutcome,
-    lost: impl Fn(&RackName) -> bool,
-) -> Proposal {
-    let over = |after: &RackAfter| after.after_watts > after.capacity_watts;
-    if outcome.stranded.is_empty() && plan.excesses.is_empty() && !outcome.racks.values().any(over) {
-        return Proposal::default();
-    }
-    let mut now = fleet.clone();
-    plan.feed_back(&mut now);
-    let world = world::build(&now);
-    let mut books = Books::new(&world);
-    Space::adopt(&world, &mut books);
-    let mut counts = known_racks(&world);
-    for (counts, rack) in counts.iter_mut().zip(&world.racks) {
-        *counts &= !lost(&rack.name);
-    }
-    let starts: BTreeMap<&ServerId, &Spot> = outcome
-        .starts
-        .iter()
-        .map(|start| (&start.server, &start.to))
-        .collect();
-    for (id, decided) in &plan.servers {
-        let Some(server) = world.server(id) else { continue };
-        let spot = match starts.get(id) {
-            Some(to) => to,
-            None => &decided.placement,
-        };
-        if let Some(host) = world.host(&spot.host)
-            && !lost(&spot.rack)
-        {
-            books.add_primary(&world, server, host);
-        }
-    }
-    let stranded = outcome.stranded.iter().filter_map(|id| {
-        let server = world.server(id)?;
-        let copies = &plan.servers.get(id)?.copy_sites;
-        let sites = copies.iter().filter_map(|site| world.site(site));
-        let runs = fleet.servers.get(id).is_some_and(|spec| spec.running);
-        runs.then(|| (server, sites.collect()))
-    });
-    propose(&world, &books, counts, stranded.collect())
 }

@@ -1,0 +1,208 @@
+//! What waits in words: what is short, by how much, and what would help. No I/O.
+//!
+//! No text here may name another tenant or its objects: it is shown to the owner of the demand.
+
+use std::fmt;
+
+use super::measure::{cores, gib};
+use super::{Waiting, WaitingOn};
+use crate::fleet::ApartBy;
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.on.fmt(f)
+    }
+}
+
+impl fmt::Display for WaitingOn {
+    // One arm per reason: splitting them would hide which text belongs to which.
+    #[allow(clippy::too_many_lines)]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SiteCeiling {
+                site,
+                resource,
+                used,
+                limit,
+                asked,
+            } => write!(
+                f,
+                "every site it may use is at its ceiling; the nearest, {site}, has {} of {} in use and {} \
+                 was asked: free {} there, add hosts or raise its ceiling",
+                resource.show(*used),
+                resource.amount(*limit),
+                resource.show(*asked),
+                resource.show(used + asked - limit),
+            ),
+            Self::HostCores { asked, largest } => write!(
+                f,
+                "it asks for {} and the largest host it may use has {}: choose a smaller size",
+                cores(*asked),
+                cores(*largest)
+            ),
+            Self::HostMemory { asked, largest } => write!(
+                f,
+                "it asks for {} with overhead and the largest host it may use has {}: choose a smaller size",
+                gib(*asked),
+                gib(*largest)
+            ),
+            Self::HostFull {
+                resource,
+                asked,
+                free,
+            } => write!(
+                f,
+                "no host has room: it asks for {} and the nearest host has {} left beside its reserves: \
+                 add a host, or stop {}",
+                resource.amount(*asked),
+                resource.show((*free).max(0)),
+                resource.show(asked - free),
+            ),
+            Self::RackWatts {
+                rack,
+                asked,
+                headroom,
+            } => write!(
+                f,
+                "no rack has the power: the nearest, {rack}, has {headroom} W left on its surviving feed and {asked} W \
+                 was asked: free {} W there or add a feed",
+                asked - headroom
+            ),
+            Self::ReserveForLoss {
+                lost,
+                resource,
+                asked,
+                free,
+            } => write!(
+                f,
+                "it could run now, but after the loss of {lost} no host could start it: it asks for {} and \
+                 the nearest host has {} left for that loss: free {} or add a host at another site",
+                resource.amount(*asked),
+                resource.show((*free).max(0)),
+                resource.show(asked - free),
+            ),
+            Self::NoSecondSite { copies, sites } => write!(
+                f,
+                "its policy keeps {copies} copies at different sites and {sites} site(s) can hold one: allow more sites \
+                 or choose a policy with fewer copies"
+            ),
+            Self::SharedRisk { copies, risk } => write!(
+                f,
+                "its policy keeps {copies} copies away from shared risks and the sites it may use share {risk}: allow a \
+                 site that does not"
+            ),
+            Self::ApartGroup { group, by } => write!(
+                f,
+                "no {} is left that keeps it apart from the rest of group {group}, also after a loss: make the group \
+                 smaller or the rule weaker",
+                level(*by)
+            ),
+            Self::HostsAsleep { hosts } => write!(
+                f,
+                "it has to start at once after a loss and the {hosts} host(s) that could be reserved for it are off: switch \
+                 one on, or choose a policy that allows more time"
+            ),
+            Self::DevicesRoom { device, fit, needed } => write!(
+                f,
+                "{fit} of its {needed} devices find units and watts, and {device} none beside them: free units or watts in \
+                 a rack, or ask for less"
+            ),
+            Self::TogetherGroup { group, by } => write!(
+                f,
+                "group {group} shares one {} and there is no room for it where the others are: make the group or its \
+                 members smaller, or the rule weaker",
+                level(*by)
+            ),
+            Self::Quota {
+                resource,
+                used,
+                limit,
+                asked,
+            } => write!(
+                f,
+                "quota {}: {} of {} used and {} asked: free {} or ask the platform team for more",
+                resource.field(),
+                resource.show(*used),
+                resource.show(*limit),
+                resource.show(*asked),
+                resource.show(used + asked - limit),
+            ),
+            Self::Storage { site, asked, free } => write!(
+                f,
+                "no site has the storage for it and its copies: it asks for {} each and {site} has {} left: free {} or \
+                 add storage",
+                gib(*asked),
+                gib((*free).max(0)),
+                gib(asked - free)
+            ),
+            Self::RackUnits {
+                device,
+                asked,
+                largest,
+            } => write!(
+                f,
+                "device {device} needs {asked} rack units in a row and the largest gap is {largest}: free units or split \
+                 the device"
+            ),
+            Self::Feeds { device, asked, most } => write!(
+                f,
+                "device {device} wants {asked} feeds and no rack it may use has more than {most}: set feeds to {most}"
+            ),
+            Self::DevicesApart {
+                device,
+                needed,
+                there,
+            } => write!(
+                f,
+                "device {device} has to be apart from the others: that needs {needed} places and there are {there}: weaken \
+                 the spread or allow more sites"
+            ),
+            Self::SitesClosed { allowed } => write!(
+                f,
+                "none of the {allowed} site(s) it may use takes anything new now (cordoned, draining, fenced or \
+                 unreadable): wait until one is active again"
+            ),
+            Self::NotAllowedSite { allowed } => {
+                write!(f, "none of the sites it may use exists (")?;
+                for (i, site) in allowed.iter().enumerate() {
+                    write!(f, "{}{site}", if i == 0 { "" } else { ", " })?;
+                }
+                write!(f, "): correct the list")
+            }
+            Self::UnknownInventory { hosts } => write!(
+                f,
+                "no usable host is known at the sites it may use ({hosts} known there in all): label the nodes with site \
+                 and rack, or wait until they can be read"
+            ),
+            Self::UnknownTenant => {
+                write!(
+                    f,
+                    "its tenant is not known: the platform team has to create the tenant"
+                )
+            }
+            Self::Malformed { field, message } => write!(f, "{field} {message}: correct it"),
+            Self::Queue { ahead } => write!(
+                f,
+                "{ahead} older or more important demand(s) wait for the room it would take: it follows when they are in"
+            ),
+            Self::PlaceUnknown { site } => write!(
+                f,
+                "its place at {site} cannot be read or relied on: it is left as recorded until the site returns or a \
+                 failover is granted"
+            ),
+            Self::CopyUnreadable { site } => write!(
+                f,
+                "its copy is at {site}, where hosts cannot be read now, so that no host there is sure to start it: that ends by \
+                 itself when they return; if they are lost for good, drain or fence the site, and the copy is made elsewhere"
+            ),
+        }
+    }
+}
+
+fn level(by: ApartBy) -> &'static str {
+    match by {
+        ApartBy::Host => "host",
+        ApartBy::Rack => "rack",
+        ApartBy::Site => "site",
+    }
+}
