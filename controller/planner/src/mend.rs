@@ -120,12 +120,13 @@ fn squeeze_in(engine: &mut Engine<'_, '_>, server: usize, wish: &Wish) -> bool {
         return false;
     };
     engine.books.add_primary(world, server, host);
-    drop_unfit_reserves(engine, host);
+    drop_unfit_reserves(engine, server, host);
     true
 }
 
-/// Drops the reserves on this host's rack that no longer fit, the last in turn first.
-fn drop_unfit_reserves(engine: &mut Engine<'_, '_>, host: usize) {
+/// Drops the reserves that no longer fit since `server` runs on this host, the last in turn first: those on its rack, and
+/// those of its group, which may have to keep away from the whole site.
+fn drop_unfit_reserves(engine: &mut Engine<'_, '_>, server: usize, host: usize) {
     let world = engine.world;
     let rack = world.hosts[host].rack;
     let mut there: Vec<usize> = (0..world.servers.len())
@@ -135,6 +136,10 @@ fn drop_unfit_reserves(engine: &mut Engine<'_, '_>, host: usize) {
                 .is_some_and(|at| world.hosts[at].rack == rack)
         })
         .collect();
+    let group = apart::others(world, server).map(|(other, _)| other);
+    there.extend(group.filter(|&other| engine.books.slots[other].backup.is_some()));
+    there.sort_unstable();
+    there.dedup();
     there.sort_by_key(|&v| world.turn(v));
     let places: Vec<(usize, Option<usize>)> =
         there.iter().map(|&v| (v, engine.books.slots[v].backup)).collect();

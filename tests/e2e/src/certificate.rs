@@ -54,7 +54,8 @@ pub async fn verify(cluster: &Cluster) -> Result<Proof, Error> {
             )));
         }
     }
-    let faults = raidc_planner::check(&fleet, &plan);
+    let mut faults = raidc_planner::check(&fleet, &plan);
+    faults.extend(raidc_planner::confirm_waiting(&fleet, &plan));
     if let Some(first) = faults.first() {
         return Err(Error::Wrong(format!(
             "the checker found {} faults; first: {first:?}",

@@ -344,4 +344,12 @@ mod tests {
         // A copy was once said to be made to make room: after 4,471 of these events.
         assert_eq!(super::run(5000, 1).first, None);
     }
+
+    #[test]
+    fn no_other_fleet_ever_breaks_a_rule_either() {
+        // Of seed 6, a takeover once left a reserve of the same group at the site: after 90 events.
+        for seed in 2..22 {
+            assert_eq!(super::run(250, seed).first, None, "seed {seed}");
+        }
+    }
 }
