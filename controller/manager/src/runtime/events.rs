@@ -64,3 +64,43 @@ impl Events {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use raidc_crds::Site;
+    use serde_json::json;
+
+    use crate::inventory::stores::Stores;
+    use crate::runtime::context::Decision;
+    use crate::runtime::testing::{answer, ctx, mock};
+
+    #[tokio::test]
+    async fn an_event_without_an_answer_is_never_told_more_than_twice_nor_only_once() {
+        let (client, mut server) = mock();
+        let ctx = ctx(client, Stores::default(), Decision::default());
+        let site: Site = serde_json::from_value(json!({
+            "apiVersion": "raidc.dev/v1alpha1", "kind": "Site",
+            "metadata": {"name": "talsi", "uid": "u1"}, "spec": {"storage": {"class": "fast"}},
+        }))
+        .unwrap();
+        let ready =
+            |status: &str| json!([{"type": "Ready", "status": status, "reason": "R", "message": "so"}]);
+        let (before, after) = (ready("False"), ready("True"));
+        let failed =
+            json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "x", "code": 500});
+        let told = async {
+            ctx.recorder.tell(&site, &before, &after).await;
+        };
+        let asked = async {
+            let first = answer(&mut server, 500, &failed).await;
+            let second = answer(&mut server, 500, &failed).await;
+            (first, second)
+        };
+        let ((), (first, second)) = tokio::join!(told, asked);
+        let third = tokio::time::timeout(std::time::Duration::ZERO, server.next_request()).await;
+        assert!(third.is_err(), "a third attempt");
+        assert_eq!(first.0, "POST");
+        assert_eq!(first.2["note"], second.2["note"]);
+        assert_eq!(first.2["regarding"]["name"], "talsi");
+    }
+}
