@@ -20,4 +20,6 @@ mod ledgers;
 mod losses;
 mod moves;
 mod places;
+mod power;
 mod room;
+mod together;

@@ -57,3 +57,78 @@ fn no_move_is_forgotten_invented_or_false() {
         }
     }
 }
+
+#[test]
+fn no_move_makes_room_that_copies_data_leaves_its_site_or_serves_nobody_as_important() {
+    let (mut fleet, again) = running();
+    let home = again.servers[&id(5)].placement.clone();
+    let makes_room = |kind: MoveKind, to: &str| {
+        let to = crate::fixture::spot(to);
+        Move {
+            server: id(5),
+            kind,
+            from: home.clone(),
+            to,
+            reason: MoveReason::MakesRoom,
+        }
+    };
+    let (here, away) = (
+        format!("{}-r2-h2", home.site),
+        if home.site.as_str() == "d" {
+            "c-r2-h2"
+        } else {
+            "d-r2-h2"
+        },
+    );
+    let said = |fleet: &raidc_planner::Fleet, made: &raidc_planner::Plan, moved: Move| {
+        let mut forged = made.clone();
+        forged.moves = vec![moved];
+        let faults = check(fleet, &forged).into_iter();
+        faults
+            .filter(|fault| fault.message.contains("room"))
+            .map(|fault| fault.message)
+            .collect::<Vec<_>>()
+    };
+    let nobody = "makes room and nobody as important came";
+    assert_eq!(
+        said(&fleet, &again, makes_room(MoveKind::Primary, &here)),
+        [nobody]
+    );
+    let with_tier = |tier: i64| raidc_planner::Server {
+        tier,
+        created_at: 99,
+        ..fleet.servers[&id(9)].clone()
+    };
+    let tier = fleet.servers[&id(5)].tier;
+    for (new, expected) in [(tier - 1, None), (tier, None), (tier + 1, Some(nobody))] {
+        let mut fleet = fleet.clone();
+        let stranger = raidc_planner::Server {
+            current: None,
+            ..with_tier(new)
+        };
+        fleet.servers.insert(id(99), stranger);
+        let made = plan(&fleet, &PlanOptions::default());
+        assert_eq!(check(&fleet, &made), vec![]);
+        let all = said(&fleet, &made, makes_room(MoveKind::Primary, &here));
+        assert_eq!(all, Vec::from_iter(expected), "tier {new}");
+        assert_eq!(
+            said(&fleet, &made, makes_room(MoveKind::Primary, away)),
+            ["leaves its site to make room"]
+        );
+        assert_eq!(
+            said(&fleet, &made, makes_room(MoveKind::Copy, &here)),
+            ["copies data to make room"]
+        );
+        assert_eq!(
+            said(&fleet, &made, makes_room(MoveKind::Backup, away)),
+            Vec::<String>::new()
+        );
+    }
+    // A move for another reason is not asked whom it serves.
+    fleet.servers.get_mut(&id(5)).expect("server").tier = 1;
+    let other = Move {
+        reason: MoveReason::Draining,
+        ..makes_room(MoveKind::Copy, away)
+    };
+    assert_eq!(said(&fleet, &again, other), Vec::<String>::new());
+}
