@@ -12,6 +12,7 @@
 )]
 
 mod copies;
+mod devices;
 mod fixture;
 #[allow(dead_code)] // shared with the other property tests; not all of it is used here
 #[path = "../fleets/mod.rs"]
@@ -21,5 +22,6 @@ mod losses;
 mod moves;
 mod places;
 mod power;
+mod records;
 mod room;
 mod together;
