@@ -113,7 +113,11 @@ fn no_quota_is_broken_by_the_watts_and_units_of_another_device() {
     };
     let spec = Colocation {
         tenant: "valka".into(),
-        devices: vec![device("small", 1, 10), device("large", 3, 500)],
+        devices: vec![
+            device("small", 1, 10),
+            device("large", 3, 500),
+            device("other", 1, 40),
+        ],
         ..Colocation::default()
     };
     fleet.colocations.insert(ColocationId::new("valka", "c"), spec);
@@ -122,9 +126,9 @@ fn no_quota_is_broken_by_the_watts_and_units_of_another_device() {
         (quota.rack_units, quota.watts) = (Some(units), Some(watts));
     };
     // Used up to the last unit and watt is not broken; what was there before may be too much.
-    quota(&mut fleet, 4, 510);
+    quota(&mut fleet, 5, 550);
     let made = agreed(&fleet);
-    for (units, watts) in [(3, 510), (4, 509)] {
+    for (units, watts) in [(4, 550), (5, 549)] {
         let mut fleet = fleet.clone();
         quota(&mut fleet, units, watts);
         found(&fleet, &made, Rule::Quota, "tenant/valka", " of it new");

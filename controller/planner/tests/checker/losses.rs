@@ -134,3 +134,29 @@ fn no_site_is_said_to_survive_what_strands_a_server() {
         found(&fleet, &forged, Rule::Ledger, "site/a", "strands");
     }
 }
+
+#[test]
+fn no_host_is_full_after_a_loss_before_the_last_core_or_mib_or_after_it() {
+    let (mut fleet, mut made) = sound();
+    // Two that start there when their site is lost, beside one that runs there; all others are elsewhere.
+    for server in 0..10 {
+        let plan = at(&mut made, server);
+        (plan.placement, plan.backup) = (spot("c-r1-h1"), Some(spot("d-r1-h1")));
+        plan.copy_sites = ["d".into()].into();
+    }
+    for server in [5, 6] {
+        let plan = at(&mut made, server);
+        (plan.placement, plan.backup) = (spot("a-r1-h1"), Some(spot("b-r2-h1")));
+    }
+    at(&mut made, 7).placement = spot("b-r2-h1");
+    let mut full = |cpu: i64, memory: i64| {
+        let host = fleet.hosts.get_mut(&"b-r2-h1".into()).expect("host");
+        (host.cpu_milli, host.memory_mib) = (cpu, memory);
+        let mut faults = check(&fleet, &made).into_iter();
+        faults.any(|fault| fault.rule == Rule::Survives && fault.what == "host/b-r2-h1")
+    };
+    let (cpu, memory) = (2500 + 2600 + 2700, 3 * 4196);
+    assert!(!full(cpu, memory));
+    assert!(full(cpu - 1, memory) && full(cpu, memory - 1));
+    assert!(full(2700, memory) && full(cpu, 4196));
+}

@@ -22,6 +22,7 @@ mod losses;
 mod moves;
 mod places;
 mod power;
+mod reasons;
 mod records;
 mod room;
 mod together;

@@ -215,3 +215,45 @@ fn no_ledger_mixes_storage_with_and_without_what_others_store() {
     assert!(tells(net) && tells(gross));
     assert!(!tells((net.0, gross.1)) && !tells((gross.0, net.1)));
 }
+
+#[test]
+fn nothing_is_new_to_a_full_site_that_was_there() {
+    let (mut fleet, again) = running();
+    let was = again.servers[&id(5)].clone();
+    let fresh = |fleet: &Fleet, plan: &Plan, site: &raidc_planner::SiteName| {
+        let mut fleet = fleet.clone();
+        fleet.sites.get_mut(site).expect("site").storage_mib = Some(1);
+        said(&fleet, plan, Rule::Storage, "some of it new")
+    };
+    for site in fleet.sites.keys() {
+        assert!(!fresh(&fleet, &again, site), "{site}");
+    }
+    // It changes places with its reserve: its data is at both.
+    let mut changed = again.clone();
+    let plan = at(&mut changed, 5);
+    plan.backup = Some(was.placement.clone());
+    plan.placement = was.backup.clone().expect("reserved");
+    plan.copy_sites = [was.placement.site.clone()].into();
+    for site in fleet.sites.keys() {
+        assert!(!fresh(&fleet, &changed, site), "{site}");
+    }
+    // A record of the reserve alone says it too.
+    let current = fleet.servers.get_mut(&id(5)).expect("server").current.as_mut();
+    current.expect("a place").copy_sites.clear();
+    for site in fleet.sites.keys() {
+        assert!(!fresh(&fleet, &again, site), "{site}");
+    }
+    let mut others = fleet.sites.keys();
+    let other = others.find(|site| **site != was.placement.site && !was.copy_sites.contains(*site));
+    let other = other.expect("a third site");
+    let mut came = again.clone();
+    at(&mut came, 5).copy_sites.insert(other.clone());
+    assert!(fresh(&fleet, &came, other));
+}
+
+#[test]
+fn no_unknown_tenant_is_blamed_for_what_was_there() {
+    let (mut fleet, again) = running();
+    fleet.tenants.clear();
+    assert!(!said(&fleet, &again, Rule::Quota, "is not known"));
+}
