@@ -39,6 +39,8 @@ fn no_rack_counts_on_more_than_its_worst_failure_leaves() {
     assert_eq!(capacity(&panel, plain), 2500);
     let panel = [(3000, Some("p")), (2000, Some("p")), (1000, Some("q"))];
     assert_eq!(capacity(&panel, plain), 1000);
+    let panel = [(3000, Some("p")), (2000, Some("p")), (1000, None)];
+    assert_eq!(capacity(&panel, plain), 1000);
     // One that takes everything takes the rack: that is a scenario, and no capacity.
     assert_eq!(capacity(&[(1000, Some("p")), (2000, Some("p"))], plain), 1000);
     assert_eq!(
