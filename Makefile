@@ -32,6 +32,15 @@ test: tools ## Everything that must hold
 bench-planner: ## The planner's promises in numbers, each beside a yardstick of the same run (some minutes; exits 1 on SHORT)
 	cargo run -q --release --locked -p raidc-bench --bin bench-planner
 
+.PHONY: mutants
+MUTANTS ?= checker/**/*.rs place.rs fits.rs score.rs copies.rs reserves.rs protect.rs loss.rs apart.rs together.rs \
+  world/power.rs state.rs colocate.rs admit.rs quota.rs
+mutants: ## Change the planner's code in a thousand places and see whether a test notices (hours; MUTANTS=place.rs for one file)
+	CARGO_PROFILE_DEV_DEBUG=0 cargo mutants -p raidc-planner -o target --timeout 120 \
+	  $(foreach file,$(MUTANTS),-f 'controller/planner/src/$(file)') \
+	  -C=--config=profile.dev.package.raidc-planner.opt-level=1 || [[ $$? == [23] ]]
+	@echo 'Not noticed:'; cat target/mutants.out/missed.txt
+
 .PHONY: check
 check: ## Formatting and lints only
 	cargo fmt --all --check
