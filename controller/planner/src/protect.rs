@@ -17,6 +17,12 @@ pub(crate) fn protect(engine: &mut Engine<'_, '_>) -> bool {
     let mut changed = false;
     for server in todo {
         changed |= protect_one(engine, server);
+        // Let in with all that its policy asks, which another's takeover has needed since: it waits again.
+        let (wanted, slot) = (&world.servers[server], &engine.books.slots[server]);
+        if wanted.was.is_none() && (slot.backup.is_none() || count(slot.copies.len()) < wanted.copies - 1) {
+            engine.books.lift(world, server);
+            changed = true;
+        }
     }
     changed
 }
@@ -40,6 +46,8 @@ pub(crate) fn lacks(engine: &Engine<'_, '_>, server: usize) -> bool {
 /// and to copy the data to yet another site takes hours of everybody's network and gives up a good copy. Until the platform team
 /// drains or fences the site, only a host where data lies already is reserved.
 pub(crate) fn waits_for(world: &World<'_>, server: usize, copies: &[usize]) -> Option<usize> {
+    // Of a new server there is no data yet.
+    world.servers[server].was.as_ref()?;
     let stays = |site: &&usize| !world.sites[**site].draining;
     let complete = count(copies.iter().filter(stays).count()) >= world.servers[server].copies - 1;
     let unreadable = |site: &usize| world.sites[*site].unreadable;

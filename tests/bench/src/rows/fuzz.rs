@@ -341,8 +341,11 @@ fn tenant_changes(fleet: &mut Fleet, dice: &mut Dice) -> String {
 mod tests {
     #[test]
     fn no_event_of_five_thousand_ever_breaks_a_rule() {
-        // A copy was once said to be made to make room: after 4,471 of these events.
-        assert_eq!(super::run(5000, 1).first, None);
+        // A copy was once said to be made to make room: after 4,471 of the first. One that was let in lost its reserve to a takeover
+        // in the same plan and stayed in without: after 4,494 of the second.
+        for seed in [1, 13] {
+            assert_eq!(super::run(5000, seed).first, None, "seed {seed}");
+        }
     }
 
     #[test]
