@@ -27,6 +27,10 @@ pub const HOST_ANNOTATION: &str = "raidc.dev/host";
 pub const BACKUP_HOST_ANNOTATION: &str = "raidc.dev/backup-host";
 /// Annotation on a VirtualMachine: comma-separated sites that hold its copies, for the same reason.
 pub const COPY_SITES_ANNOTATION: &str = "raidc.dev/copy-sites";
+/// Label on a live migration that a consolidation began; its value says nothing.
+pub const CONSOLIDATION_LABEL: &str = "raidc.dev/consolidation";
+/// Annotation on such a migration: the host that the server leaves.
+pub const FROM_HOST_ANNOTATION: &str = "raidc.dev/from-host";
 
 /// Watts that a host whose draw nobody gave counts for, idle or not: the nameplate of a common two-socket 1U server (the
 /// `maximum_draw` of a PowerEdge R640 in the public device-type library). Unknown draw is never 0.

@@ -1,10 +1,11 @@
 //! The operator: look (`inventory`), decide (`placement`, by raidc-planner), act (`executors`), tell (`reconcile`).
 //!
 //! May import: raidc-crds, raidc-planner and raidc-certifier. Read [`placement`] first: it is the one loop that decides; the reconcilers
-//! carry its decisions out. `runtime` knows how to write, wait, count and stop; `foreign` holds the few fields of other
+//! carry its decisions out; `consolidate` moves servers where the platform team allows it. `runtime` knows how to write, wait, count and stop; `foreign` holds the few fields of other
 //! projects' objects that we set or read.
 
 pub mod certify;
+pub mod consolidate;
 pub mod executors;
 pub mod foreign;
 pub mod inventory;

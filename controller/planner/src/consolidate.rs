@@ -19,7 +19,31 @@ use crate::plan::{Move, MoveReason, Plan, PlanOptions};
 use crate::report;
 use crate::state::Slot;
 use crate::sweep::Sweep;
-use crate::world::{self, watts_up};
+use crate::world::{self, World, watts_up};
+
+/// How far a server may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reach {
+    /// To other sites with its data as well: a planned failover. For proposals.
+    #[default]
+    Anywhere,
+    /// Within its site. Copies and reserves stay where they are, nothing else moves, and no host is woken.
+    Site,
+    /// As within its site, and within its rack.
+    Rack,
+}
+
+impl Reach {
+    /// Whether a server may go from one host to the other.
+    fn allows(self, world: &World<'_>, from: usize, to: usize) -> bool {
+        let (from, to) = (&world.hosts[from], &world.hosts[to]);
+        match self {
+            Self::Anywhere => true,
+            Self::Site => from.site == to.site,
+            Self::Rack => from.rack == to.rack,
+        }
+    }
+}
 
 /// What a consolidation may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +58,11 @@ pub struct ConsolidationOptions {
     pub joules_per_mib: i64,
     /// How many times over the saving must pay for the moves, in percent. Default 150.
     pub margin_percent: i64,
-    /// Servers that moved lately and rest.
+    /// Least that a host must save to be emptied, in watts.
+    pub least_watts: i64,
+    /// How far a server may go.
+    pub reach: Reach,
+    /// Servers that moved lately and rest, or cannot move at all.
     pub resting: BTreeSet<ServerId>,
     /// Hosts that were woken lately, or must stay on for another reason.
     pub keep_on: BTreeSet<HostName>,
@@ -47,8 +75,24 @@ impl Default for ConsolidationOptions {
             horizon_seconds: 86_400,
             joules_per_mib: 4,
             margin_percent: 150,
+            least_watts: 0,
+            reach: Reach::Anywhere,
             resting: BTreeSet::new(),
             keep_on: BTreeSet::new(),
+        }
+    }
+}
+
+impl ConsolidationOptions {
+    /// With what the plan is made that the consolidation starts from.
+    fn of_plan(&self) -> PlanOptions {
+        match self.reach {
+            Reach::Anywhere => PlanOptions::default(),
+            // What is carried out one by one has to start from where things are.
+            Reach::Site | Reach::Rack => PlanOptions {
+                max_moves: 0,
+                make_room_by_moves: false,
+            },
         }
     }
 }
@@ -59,6 +103,8 @@ impl Default for ConsolidationOptions {
 pub struct Consolidation {
     /// The moves, reserves included. Servers stay at sites that hold their data.
     pub moves: Vec<Move>,
+    /// The servers that move, in the order in which they can: each single step leaves a plan that breaks no rule.
+    pub order: Vec<ServerId>,
     /// Servers among the moves.
     pub servers_moved: i64,
     /// Hosts that could then sleep.
@@ -80,16 +126,19 @@ pub fn consolidate(fleet: &Fleet, plan: &Plan, options: &ConsolidationOptions) -
     let mut now = fleet.clone();
     plan.feed_back(&mut now);
     let world = world::build(&now);
-    let mut engine = engine::run(&world, &PlanOptions::default());
+    let mut engine = engine::run(&world, &options.of_plan());
     let mut answer = Consolidation {
         idle_watts_before: idle_watts(&engine),
         ..Consolidation::default()
     };
     let mut sweep = Sweep::new(&engine, options);
     sweep.empty_what_fits_elsewhere(&mut engine);
-    // Then whole hosts onto more efficient ones that sleep, and what fits beside them.
-    sweep.swap_onto_sleeping(&mut engine);
-    sweep.empty_what_fits_elsewhere(&mut engine);
+    if options.reach == Reach::Anywhere {
+        // Then whole hosts onto more efficient ones that sleep, and what fits beside them.
+        sweep.swap_onto_sleeping(&mut engine);
+        sweep.empty_what_fits_elsewhere(&mut engine);
+    }
+    answer.order = sweep.order(&engine);
     answer.servers_moved = sweep.moved;
     answer.cost_joules = sweep.cost_joules;
     answer.may_sleep = sweep.asleep_now(&engine);
@@ -126,7 +175,8 @@ pub(crate) fn tighten(engine: &mut Engine<'_, '_>) {
         if received[host] || !new || full || world.hosts[host].powered {
             continue;
         }
-        for target in empty(engine, &[host], servers, None).unwrap_or_default() {
+        let emptied = empty(engine, &[host], servers, None, Reach::Anywhere);
+        for (_, target) in emptied.unwrap_or_default() {
             received[target] = true;
         }
     }
@@ -174,13 +224,14 @@ pub(crate) fn pays(saved_mw: i64, cost_joules: i64, options: &ConsolidationOptio
 }
 
 /// Moves all `servers` of the hosts `from` to hosts that are on, or all to `onto` at the same site; or none. Returns
-/// where they went.
+/// who went where, in order.
 pub(crate) fn empty(
     engine: &mut Engine<'_, '_>,
     from: &[usize],
     servers: &[usize],
     onto: Option<usize>,
-) -> Option<Vec<usize>> {
+    reach: Reach,
+) -> Option<Vec<(usize, usize)>> {
     let world = engine.world;
     let mut order = servers.to_vec();
     let capacity = world.hosts[*from.first()?].capacity;
@@ -195,7 +246,7 @@ pub(crate) fn empty(
         let slot = engine.books.lift(world, server);
         let found = match onto {
             Some(host) => to(engine, server, &slot, host),
-            None => elsewhere(engine, server, &slot, from),
+            None => elsewhere(engine, server, &slot, from, reach),
         };
         before.push((server, slot));
         let Some(found) = found else {
@@ -203,7 +254,7 @@ pub(crate) fn empty(
             return None;
         };
         engine.books.put(world, server, &found);
-        targets.extend(found.primary);
+        targets.extend(found.primary.map(|host| (server, host)));
     }
     // One that went to its other site may have found its reserve here, and need it awake.
     if from.iter().any(|&host| engine.books.warm[host] > 0) {
@@ -223,7 +274,7 @@ pub(crate) fn empty(
 fn to(engine: &mut Engine<'_, '_>, server: usize, was: &Slot, host: usize) -> Option<Slot> {
     fits::primary(engine.world, &engine.books, server, host).ok()?;
     let own = engine.world.hosts[was.primary?].site;
-    with_reserve(engine, server, was, own, host)
+    with_reserve(engine, server, was, own, host, Reach::Anywhere)
 }
 
 fn undo(engine: &mut Engine<'_, '_>, before: &[(usize, Slot)]) {
@@ -237,9 +288,16 @@ fn undo(engine: &mut Engine<'_, '_>, before: &[(usize, Slot)]) {
 
 /// A place on a host that is on, at its own site, else at one with its data; with the reserve that it has, or another
 /// where its data is.
-fn elsewhere(engine: &mut Engine<'_, '_>, server: usize, was: &Slot, leaving: &[usize]) -> Option<Slot> {
+fn elsewhere(
+    engine: &mut Engine<'_, '_>,
+    server: usize,
+    was: &Slot,
+    leaving: &[usize],
+    reach: Reach,
+) -> Option<Slot> {
     let world = engine.world;
-    let own = world.hosts[was.primary?].site;
+    let at = was.primary?;
+    let own = world.hosts[at].site;
     let sites = std::iter::once(own).chain(was.copies.iter().copied());
     for site in sites {
         if !world.sites[site].open
@@ -255,13 +313,14 @@ fn elsewhere(engine: &mut Engine<'_, '_>, server: usize, was: &Slot, leaving: &[
             let books = &engine.books;
             let good = |host: usize| {
                 !leaving.contains(&host)
+                    && reach.allows(world, at, host)
                     && books.residents[host] > 0
                     && fits::primary(world, books, server, host).is_ok()
             };
             let Some((_, host)) = engine.index.best(world, books, zone, question, good) else {
                 continue;
             };
-            if let Some(slot) = with_reserve(engine, server, was, own, host) {
+            if let Some(slot) = with_reserve(engine, server, was, own, host, reach) {
                 return Some(slot);
             }
         }
@@ -276,6 +335,7 @@ fn with_reserve(
     was: &Slot,
     own: usize,
     host: usize,
+    reach: Reach,
 ) -> Option<Slot> {
     let world = engine.world;
     let alone = Slot {
@@ -296,6 +356,9 @@ fn with_reserve(
             copies: was.copies.clone(),
             ..alone
         });
+    }
+    if reach != Reach::Anywhere {
+        return None;
     }
     let mut data = was.copies.clone();
     data.push(own);

@@ -51,7 +51,7 @@ mod why;
 mod world;
 
 pub use checker::{check, confirm_shed, confirm_waiting};
-pub use consolidate::{Consolidation, ConsolidationOptions, consolidate};
+pub use consolidate::{Consolidation, ConsolidationOptions, Reach, consolidate};
 pub use explain::explain;
 pub use fault::{Fault, Rule};
 pub use fleet::{

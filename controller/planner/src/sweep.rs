@@ -1,8 +1,8 @@
 //! The steps of a consolidation, and what it may still do. No I/O.
 
-use crate::consolidate::{ConsolidationOptions, candidates, cost_joules, empty, on_host, pays};
+use crate::consolidate::{ConsolidationOptions, Reach, candidates, cost_joules, empty, on_host, pays};
 use crate::engine::Engine;
-use crate::ids::HostName;
+use crate::ids::{HostName, ServerId};
 use crate::swap;
 use crate::world::count;
 
@@ -17,6 +17,8 @@ pub(crate) struct Sweep<'o> {
     emptied: Vec<bool>,
     /// Hosts that slept and took over.
     woken: Vec<usize>,
+    /// Who moved, in order.
+    order: Vec<usize>,
     /// Servers moved so far.
     pub(crate) moved: i64,
     /// What that cost.
@@ -32,6 +34,7 @@ impl<'o> Sweep<'o> {
             received: vec![false; hosts],
             emptied: vec![false; hosts],
             woken: Vec::new(),
+            order: Vec::new(),
             moved: 0,
             cost_joules: 0,
         }
@@ -49,15 +52,23 @@ impl<'o> Sweep<'o> {
     /// Whether the moves of these servers are within the budget and paid for by so many milliwatts less.
     fn pays(&self, engine: &Engine<'_, '_>, saved_mw: i64, servers: &[usize]) -> bool {
         self.moved + count(servers.len()) <= self.options.max_moves
+            && saved_mw >= self.options.least_watts.saturating_mul(1000)
             && pays(saved_mw, cost_joules(engine, servers, self.options), self.options)
     }
 
-    fn record(&mut self, engine: &Engine<'_, '_>, from: &[usize], servers: &[usize], targets: &[usize]) {
+    fn record(
+        &mut self,
+        engine: &Engine<'_, '_>,
+        from: &[usize],
+        servers: &[usize],
+        targets: &[(usize, usize)],
+    ) {
         for &host in from {
             self.emptied[host] = true;
         }
-        for &target in targets {
+        for &(server, target) in targets {
             self.received[target] = true;
+            self.order.push(server);
         }
         self.moved += count(servers.len());
         self.cost_joules += cost_joules(engine, servers, self.options);
@@ -69,7 +80,7 @@ impl<'o> Sweep<'o> {
             let servers = self.on_host[host].clone();
             if self.may_give(engine, host)
                 && self.pays(engine, engine.world.hosts[host].idle_mw, &servers)
-                && let Some(targets) = empty(engine, &[host], &servers, None)
+                && let Some(targets) = empty(engine, &[host], &servers, None, self.options.reach)
             {
                 self.record(engine, &[host], &servers, &targets);
             }
@@ -93,13 +104,19 @@ impl<'o> Sweep<'o> {
                 if !self.pays(engine, saved_mw, &servers) {
                     continue;
                 }
-                if let Some(targets) = empty(engine, &from, &servers, Some(target)) {
+                if let Some(targets) = empty(engine, &from, &servers, Some(target), Reach::Anywhere) {
                     self.record(engine, &from, &servers, &targets);
                     self.woken.push(target);
                     donors.retain(|host| !from.contains(host));
                 }
             }
         }
+    }
+
+    /// The servers that moved, in order.
+    pub(crate) fn order(&self, engine: &Engine<'_, '_>) -> Vec<ServerId> {
+        let id = |&server: &usize| engine.world.servers[server].id.clone();
+        self.order.iter().map(id).collect()
     }
 
     /// Hosts that servers ran on and none does now.

@@ -53,6 +53,9 @@ fn the_operator_is_never_given_more_or_less_than_its_own_table_says() {
         if gives_pull_secrets(&objects) {
             needed.extend(table(Scope::PullSecrets));
         }
+        if carries_out_consolidations(&objects) {
+            needed.extend(table(Scope::Execute));
+        }
         assert_eq!(
             rights(role(&objects, "raidc-controller")),
             needed,
@@ -83,6 +86,36 @@ fn gives_pull_secrets(objects: &[Value]) -> bool {
     names
         .into_iter()
         .any(|e| e["name"] == "RAIDC_TENANT_PULL_SECRETS")
+}
+
+/// Whether the operator is told to move servers.
+fn carries_out_consolidations(objects: &[Value]) -> bool {
+    let deployment = support::one(objects, "Deployment", "raidc-controller");
+    let env = &deployment["spec"]["template"]["spec"]["containers"][0]["env"];
+    let mode = env
+        .as_array()
+        .expect("an environment")
+        .iter()
+        .find(|e| e["name"] == "RAIDC_CONSOLIDATION");
+    mode.expect("a mode")["value"] == "execute"
+}
+
+#[test]
+fn no_server_can_be_moved_unless_the_platform_team_says_so() {
+    let with: Vec<bool> = support::all_rendered()
+        .iter()
+        .map(|(_, objects)| carries_out_consolidations(objects))
+        .collect();
+    assert!(
+        with.contains(&true) && with.contains(&false),
+        "both are rendered: {with:?}"
+    );
+    for (file, objects) in support::all_rendered() {
+        let moves = held(&objects)
+            .iter()
+            .any(|(_, resource, verb)| resource == "virtualmachineinstancemigrations" && verb == "create");
+        assert_eq!(moves, carries_out_consolidations(&objects), "{file}");
+    }
 }
 
 #[test]

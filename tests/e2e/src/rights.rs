@@ -1,6 +1,7 @@
 //! The rights that the operator has, against those that it used by the API server's audit log. No I/O.
 
 use raidc_controller::runtime::rights::RIGHTS;
+use raidc_controller::runtime::rights::Scope;
 use raidc_lab::AuditEntry;
 use std::collections::BTreeSet;
 
@@ -51,11 +52,23 @@ pub fn used(entries: &[AuditEntry]) -> BTreeSet<Used> {
     used
 }
 
-/// What the operator may do, by its own table, which is what the chart grants (`tests/chart/tests/rights.rs` compares the two).
+/// What the operator may do, by its own table, which is what the chart grants where consolidations are only proposed
+/// (`tests/chart/tests/rights.rs` compares the two).
 #[must_use]
 pub fn granted() -> BTreeSet<Used> {
+    of(|scope| scope != Scope::Execute)
+}
+
+/// What it may do besides where consolidations are carried out.
+#[must_use]
+pub fn granted_to_move() -> BTreeSet<Used> {
+    of(|scope| scope == Scope::Execute)
+}
+
+fn of(wanted: impl Fn(Scope) -> bool) -> BTreeSet<Used> {
     RIGHTS
         .iter()
+        .filter(|right| wanted(right.scope))
         .flat_map(|right| {
             right.verbs.iter().map(|verb| {
                 (

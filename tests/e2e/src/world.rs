@@ -25,6 +25,8 @@ pub struct World {
     pub lab: Lab,
     /// Seconds after which another replica may take over from one that was killed.
     pub lease_seconds: u32,
+    /// Further flags of every controller that is started.
+    pub flags: Vec<String>,
     controller_kubeconfig: PathBuf,
 }
 
@@ -48,18 +50,21 @@ impl World {
             cluster,
             lab,
             lease_seconds: 15,
+            flags: Vec::new(),
             controller_kubeconfig,
         })
     }
 
     /// Starts one more replica of the controller.
     pub fn start_controller(&mut self, identity: &str) -> Result<(), Error> {
+        let mut flags = vec!["--tenant-pull-secret", PULL_SECRET, "--certify-seconds", "20"];
+        flags.extend(self.flags.iter().map(String::as_str));
         self.controllers.push(Controller::start(
             &self.cluster,
             &self.controller_kubeconfig,
             identity,
             self.lease_seconds,
-            &["--tenant-pull-secret", PULL_SECRET, "--certify-seconds", "20"],
+            &flags,
         )?);
         Ok(())
     }

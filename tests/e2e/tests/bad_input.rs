@@ -249,7 +249,7 @@ fn server_bigger_than_any_host_never_waits_in_silence() {
             ),
         )
         .await;
-        let message = not_ready(cluster, "giant", &["HostMemory", "Quota"]).await;
+        let message = not_ready(cluster, "giant", &["HostMemory"]).await;
         tells(&message, &["GiB"]);
         let seen = one(cluster.client(), "giant").await.unwrap().status.unwrap();
         assert!(

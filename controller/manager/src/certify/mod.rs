@@ -20,7 +20,9 @@ use crate::runtime::config::ConsolidationMode;
 use crate::runtime::metrics::Metrics;
 
 pub use pace::Pace;
+pub(crate) use propose::no_moment;
 pub use propose::{Proposal, propose};
+pub(crate) use verdict::same_question;
 pub use verdict::{Findings, Said, Verdict};
 
 /// Hosts that the log line names; the rest are counted.
@@ -73,7 +75,7 @@ pub fn look(decision: &Decision, consolidation: ConsolidationMode) -> Findings {
     let certificate = raidc_certifier::certify(fleet, plan).map_err(|error| error.to_string());
     let proposal = match consolidation {
         ConsolidationMode::Off => None,
-        ConsolidationMode::Propose => propose(decision)
+        ConsolidationMode::Propose | ConsolidationMode::Execute => propose(decision)
             .inspect_err(|why| tracing::debug!(why, "no consolidation is proposed"))
             .ok(),
     };
@@ -203,7 +205,7 @@ impl Certifier {
             .as_ref()
             .filter(|p| memory.told.as_ref() != Some(*p))
         {
-            tell(proposal);
+            tell(proposal, self.consolidation);
             memory.told = Some(proposal.clone());
         }
         self.give(memory, running.of, findings);
@@ -272,7 +274,7 @@ async fn at(wake: Option<Instant>) {
 }
 
 /// One line, when it is news.
-fn tell(proposal: &Proposal) {
+fn tell(proposal: &Proposal, mode: ConsolidationMode) {
     if proposal.hosts.is_empty() {
         return;
     }
@@ -283,12 +285,17 @@ fn tell(proposal: &Proposal) {
         failovers = proposal.failovers,
         reserves = proposal.reserves,
         cost_joules = proposal.cost_joules,
-        "a consolidation would let {} sleep{}; nothing is moved, this is for you to decide",
+        "a consolidation would let {} sleep{}; {}",
         named(&proposal.hosts),
         if proposal.wake.is_empty() {
             String::new()
         } else {
             format!(" once {} is on", named(&proposal.wake))
+        },
+        if mode == ConsolidationMode::Execute {
+            "what needs no more than live migrations within a rack is carried out"
+        } else {
+            "nothing is moved, this is for you to decide"
         }
     );
 }

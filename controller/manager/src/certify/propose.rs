@@ -47,7 +47,8 @@ pub fn propose(decision: &Decision) -> Result<Proposal, &'static str> {
     Ok(proposal)
 }
 
-fn no_moment(decision: &Decision) -> Option<&'static str> {
+/// Why this is no moment to move what runs without need; `None` when it is one.
+pub(crate) fn no_moment(decision: &Decision) -> Option<&'static str> {
     let (fleet, plan) = (&decision.fleet, &decision.plan);
     let shaky = |of: &HostUse| matches!(of, HostUse::NotReady | HostUse::Unknown);
     if !decision.faults.is_empty() {

@@ -171,7 +171,7 @@ fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
 
 /// Whether what is proven of one is proven of the other: the same decisions for the same servers on the same hardware. What
 /// others' pods take does not count here, because it changes all the time; that is what certifying again is for.
-pub(super) fn same_question(a: &Decision, b: &Decision) -> bool {
+pub(crate) fn same_question(a: &Decision, b: &Decision) -> bool {
     (a.is_made() && a.sequence == b.sequence)
         || (same_plan(&a.plan, &b.plan) && same_fleet(&a.fleet, &b.fleet))
 }

@@ -5,6 +5,7 @@
 
 pub mod cdi;
 pub mod kubevirt;
+pub mod migration;
 pub mod tenancy;
 pub mod volsync;
 

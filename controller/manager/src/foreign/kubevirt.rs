@@ -397,6 +397,12 @@ pub struct VirtualMachineInstanceStatus {
     /// Where it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_name: Option<String>,
+    /// The last live migration of it, under way or ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration_state: Option<super::migration::MigrationState>,
+    /// The host that it is to leave, because that is being emptied by somebody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evacuation_node_name: Option<String>,
     /// Its addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interfaces: Vec<InstanceInterface>,

@@ -4,4 +4,5 @@
 
 pub mod cdi;
 pub mod kubevirt;
+pub mod migration;
 pub mod volsync;

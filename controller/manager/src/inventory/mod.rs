@@ -4,6 +4,8 @@ pub mod adopt;
 pub mod amounts;
 mod groups;
 pub mod hosts;
+pub mod migrations;
+pub mod moving;
 pub mod overlay;
 pub mod probe;
 mod racks;

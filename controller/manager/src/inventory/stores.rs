@@ -14,6 +14,7 @@ use kube::runtime::watcher;
 use raidc_crds::{Colocation, Drill, Failover, Rack, ReplicationPolicy, Site, Tenant, VirtualServer, names};
 use tokio::sync::watch;
 
+use super::migrations::MigrationStores;
 use super::trim::{keep, trim_node, trim_pod};
 use super::watched::Watched;
 use crate::foreign::cdi::{DataSource, DataVolume};
@@ -207,6 +208,8 @@ pub struct Stores {
     pub volsync: Optional<VolSyncStores>,
     /// Whether VolumeSnapshots are served.
     pub snapshots: Optional<()>,
+    /// What only carrying out consolidations needs.
+    pub moves: MigrationStores,
     /// Counts up whenever something that the planner looks at may have changed.
     pub world: watch::Sender<u64>,
 }
@@ -241,6 +244,7 @@ impl Default for Stores {
             cdi: Optional::default(),
             volsync: Optional::default(),
             snapshots: Optional::default(),
+            moves: MigrationStores::default(),
             world: watch::Sender::new(0),
         }
     }
@@ -292,7 +296,10 @@ impl Stores {
             Backend::KubeVirt => {
                 let stores = self.kubevirt.unchecked();
                 spawn.watch(&stores.vms, ours(), keep, world());
-                spawn.watch(&stores.vmis, ours(), keep, None);
+                // Where a machine runs decides something only while consolidations move them.
+                let moved = world().filter(|_| self.moves.wanted);
+                spawn.watch(&stores.vmis, ours(), keep, moved);
+                self.moves.start(client, metrics, &self.world);
                 spawn.watch(&stores.instancetypes, all(), keep, world());
             }
             Backend::Cdi => {
@@ -332,6 +339,10 @@ impl Stores {
             ("KubeVirt", self.kubevirt.is_settled()),
             ("CDI", self.cdi.is_settled()),
             ("VolSync", self.volsync.is_settled()),
+            (
+                "VirtualMachineInstanceMigration",
+                !(self.moves.wanted && self.kubevirt.is_served()) || self.moves.all_synced(),
+            ),
         ]
         .into_iter()
         .filter_map(|(kind, synced)| (!synced).then_some(kind))
@@ -360,13 +371,14 @@ impl Stores {
     }
 }
 
-struct Spawner<'a> {
-    client: &'a Client,
-    metrics: &'a Arc<Metrics>,
+/// Starts watches.
+pub(super) struct Spawner<'a> {
+    pub(super) client: &'a Client,
+    pub(super) metrics: &'a Arc<Metrics>,
 }
 
 impl Spawner<'_> {
-    fn watch<K: crate::runtime::writer::Object>(
+    pub(super) fn watch<K: crate::runtime::writer::Object>(
         &self,
         watched: &Watched<K>,
         config: watcher::Config,

@@ -16,6 +16,7 @@ use raidc_planner::{
     SiteName, State, TenantName, Waiting, WaitingOn,
 };
 
+use super::moving::{self, Moving};
 use super::overlay::Overlay;
 use super::stores::Stores;
 use super::{groups, hosts, racks, servers};
@@ -88,6 +89,10 @@ pub struct Seen {
     pub sizes: Option<BTreeMap<String, Arc<VirtualMachineClusterInstancetype>>>,
     /// Names of images; `None` while CDI cannot be read.
     pub images: Option<BTreeSet<String>>,
+    /// Migrations that consolidations began, the oldest first.
+    pub moving: Vec<Moving>,
+    /// UID of the server and node of every machine that runs; empty unless consolidations are carried out.
+    pub runs: BTreeMap<ServerId, (String, HostName)>,
     /// Decisions that were written and have not been seen back yet.
     pub overlay: Overlay,
 }
@@ -140,6 +145,8 @@ impl Seen {
                     .map(|image| image.name_any())
                     .collect()
             }),
+            moving: stores.moving(),
+            runs: stores.runs(),
             overlay,
         }
     }
@@ -159,6 +166,7 @@ pub fn translate(seen: &Seen) -> (Fleet, Notes) {
     racks::add(seen, &mut fleet, &mut notes);
     hosts::add(seen, &mut fleet, &mut notes);
     hold_unreadable_sites(&mut fleet);
+    moving::apply(seen, &mut fleet);
     (fleet, notes)
 }
 

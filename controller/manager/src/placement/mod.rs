@@ -33,9 +33,9 @@ const UNTIL_SYNCED: Duration = Duration::from_millis(100);
 /// The first and the longest wait before decisions that could not be written are decided anew.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
-/// Moving a running server is a planned failover, which this version does not carry out: a plan that moves one on paper would
-/// only make the books wrong. Reserves and copies may move; servers that have lost their host are not limited by this.
-const OPTIONS: PlanOptions = PlanOptions {
+/// What runs is moved by no plan: to another site that is a planned failover, which this version does not carry out, and within its
+/// rack it is `consolidate`'s, which records a move once it has happened. A plan that moves one on paper would only make the books wrong. Reserves and copies may move; servers that have lost their host are not limited by this.
+pub(crate) const OPTIONS: PlanOptions = PlanOptions {
     max_moves: 0,
     make_room_by_moves: false,
 };

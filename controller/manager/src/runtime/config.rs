@@ -68,18 +68,32 @@ pub struct Config {
     /// and how much load is safe; each takes some seconds of one core on a large fleet.
     #[arg(long, env = "RAIDC_CERTIFY_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(10..=1200))]
     pub certify_seconds: u32,
+    /// With execute: most live migrations that are begun in an hour.
+    #[arg(long, env = "RAIDC_CONSOLIDATION_MOVES_PER_HOUR", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=120))]
+    pub consolidation_moves_per_hour: u32,
+    /// With execute: minutes for which a server that was moved is left alone.
+    #[arg(long, env = "RAIDC_CONSOLIDATION_REST_MINUTES", default_value_t = 720, value_parser = clap::value_parser!(u32).range(1..=43_200))]
+    pub consolidation_rest_minutes: u32,
+    /// With execute: the same after a migration that failed.
+    #[arg(long, env = "RAIDC_CONSOLIDATION_REST_AFTER_FAILURE_MINUTES", default_value_t = 2_880, value_parser = clap::value_parser!(u32).range(1..=43_200))]
+    pub consolidation_rest_after_failure_minutes: u32,
+    /// With execute: least idle draw, in watts, that a host must save to be emptied.
+    #[arg(long, env = "RAIDC_CONSOLIDATION_LEAST_WATTS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub consolidation_least_watts: u32,
     /// How logs are written.
     #[arg(long, env = "RAIDC_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 }
 
-/// What is done about hosts that a consolidation could switch off. Moves are not carried out by this version.
+/// What is done about hosts that a consolidation could switch off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ConsolidationMode {
     /// Nothing.
     Off,
     /// Metrics and a log line say what would be saved, and by which moves.
     Propose,
+    /// The same, and live migrations within a rack are carried out, one at a time.
+    Execute,
 }
 
 /// How logs are written.

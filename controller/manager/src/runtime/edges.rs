@@ -21,7 +21,7 @@ pub const TOLD: [&str; 7] = [
     condition::TRANSFERS_LEAVE_NOTHING,
 ];
 /// Longest note that the API server takes, in bytes.
-const MAX_NOTE: usize = 1024;
+pub(super) const MAX_NOTE: usize = 1024;
 /// Longest reason that the API server takes, in bytes.
 const MAX_REASON: usize = 128;
 
@@ -77,7 +77,7 @@ fn word<'a>(condition: &'a Value, field: &str) -> &'a str {
     condition[field].as_str().unwrap_or_default()
 }
 
-fn cut(text: &str, most: usize) -> String {
+pub(super) fn cut(text: &str, most: usize) -> String {
     let end = (0..=most.min(text.len()))
         .rev()
         .find(|at| text.is_char_boundary(*at))

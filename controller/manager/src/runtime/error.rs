@@ -115,6 +115,12 @@ impl Error {
         matches!(self, Self::Kube { source, .. } if matches!(source.as_ref(), kube::Error::Api(s) if s.is_conflict()))
     }
 
+    /// An object of that name is there already.
+    #[must_use]
+    pub fn is_already_there(&self) -> bool {
+        matches!(self, Self::Kube { source, .. } if matches!(source.as_ref(), kube::Error::Api(s) if s.is_already_exists()))
+    }
+
     /// The API server says that there is no such object (or kind).
     #[must_use]
     pub fn is_not_found(&self) -> bool {

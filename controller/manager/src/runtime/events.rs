@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use kube::runtime::events::{Event, Recorder, Reporter};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
 use serde_json::Value;
 
@@ -51,15 +52,41 @@ impl Events {
                 action: edge.action.to_owned(),
                 secondary: None,
             };
-            let reason = event.reason.as_str();
-            for attempt in 1..=ATTEMPTS {
-                match tokio::time::timeout(TIMEOUT, self.recorder.publish(&event, &reference)).await {
-                    Ok(Ok(())) => break,
-                    Ok(Err(error)) => {
-                        tracing::warn!(%error, reason, attempt, "an event could not be published");
-                    }
-                    Err(_) => tracing::warn!(reason, attempt, "an event got no answer in time"),
+            self.publish(&event, &reference).await;
+        }
+    }
+
+    /// Tells of something that no condition says.
+    pub async fn say<K: Resource<DynamicType = ()>>(
+        &self,
+        object: &K,
+        type_: EventType,
+        reason: &str,
+        action: &str,
+        note: String,
+    ) {
+        if !self.writer.leads() {
+            return;
+        }
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(edges::cut(&note, edges::MAX_NOTE)),
+            action: action.to_owned(),
+            secondary: None,
+        };
+        self.publish(&event, &object.object_ref(&())).await;
+    }
+
+    async fn publish(&self, event: &Event, reference: &ObjectReference) {
+        let reason = event.reason.as_str();
+        for attempt in 1..=ATTEMPTS {
+            match tokio::time::timeout(TIMEOUT, self.recorder.publish(event, reference)).await {
+                Ok(Ok(())) => break,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, reason, attempt, "an event could not be published");
                 }
+                Err(_) => tracing::warn!(reason, attempt, "an event got no answer in time"),
             }
         }
     }

@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::bound::Bound;
+use super::moves::Moves;
 
 /// Labels of a reconcile.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -76,6 +77,8 @@ pub struct Metrics {
     last_plan: Gauge<f64, AtomicU64>,
     /// What is proven about the plan.
     pub bound: Bound,
+    /// Moves that consolidations carry out.
+    pub moves: Moves,
 }
 
 fn seconds() -> Histogram {
@@ -112,6 +115,7 @@ impl Metrics {
             headroom: Family::default(),
             last_plan: Gauge::default(),
             bound: Bound::default(),
+            moves: Moves::default(),
         };
         metrics.register();
         metrics
@@ -193,6 +197,7 @@ impl Metrics {
             self.last_plan.clone(),
         );
         self.bound.register(r);
+        self.moves.register(r);
     }
 
     /// A reconcile ended.

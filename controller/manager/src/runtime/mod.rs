@@ -13,6 +13,7 @@ pub mod health;
 pub mod lease;
 pub mod lease_api;
 pub mod metrics;
+pub mod moves;
 pub mod process;
 pub mod rights;
 pub mod sent;

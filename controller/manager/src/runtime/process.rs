@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::backoff::Backoff;
 use super::clock::{Clock, SystemClock};
-use super::config::Config;
+use super::config::{Config, ConsolidationMode};
 use super::context::{Ctx, Decision};
 use super::events::Events;
 use super::health;
@@ -22,6 +22,8 @@ use super::metrics::Metrics;
 use super::sent::Sent;
 use super::writer::Writer;
 use crate::certify::{self, Certifier, Pace, Verdict};
+use crate::consolidate::Consolidator;
+use crate::inventory::migrations::MigrationStores;
 use crate::inventory::probe;
 use crate::inventory::stores::Stores;
 use crate::placement::Placement;
@@ -70,7 +72,10 @@ pub async fn run(config: Config) -> Result<(), Ended> {
     let config = Arc::new(config);
     let metrics = Arc::new(Metrics::new());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let stores = Stores::default();
+    let stores = Stores {
+        moves: MigrationStores::wanted(config.consolidation == ConsolidationMode::Execute),
+        ..Stores::default()
+    };
     let (stop_all, stopping) = watch::channel(false);
 
     let mut parts: JoinSet<Result<(), Ended>> = JoinSet::new();
@@ -217,6 +222,9 @@ impl Leader {
         let mut tasks = reconcile::start::all(&ctx, &stop);
         tasks.spawn(placement.run(stop.clone()));
         tasks.spawn(certifier.run(stop.clone()));
+        if ctx.stores.moves.wanted {
+            tasks.spawn(Consolidator::new(Arc::clone(&ctx)).run(stop.clone()));
+        }
         while tasks.join_next().await.is_some() {
             if !*stop.borrow() {
                 return;

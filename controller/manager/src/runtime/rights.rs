@@ -7,6 +7,8 @@ pub enum Scope {
     Cluster,
     /// The same, and only when tenants get pull secrets (`tenants.pullSecrets` of the chart).
     PullSecrets,
+    /// The same, and only when consolidations are carried out (`consolidation.mode: Execute` of the chart).
+    Execute,
     /// Only in the namespace that the operator runs in.
     Own,
 }
@@ -145,6 +147,20 @@ pub const RIGHTS: &[Right] = &[
         verbs: &["list", "watch", "patch"],
         scope: Scope::PullSecrets,
         why: "the names of pull secrets on the account `default` of tenants' namespaces; never the secrets",
+    },
+    Right {
+        group: "kubevirt.io",
+        resource: "virtualmachineinstancemigrations",
+        verbs: &["get", "list", "watch", "create", "delete"],
+        scope: Scope::Execute,
+        why: "servers moved live to empty a host; get: read again before an old order is deleted",
+    },
+    Right {
+        group: "kubevirt.io",
+        resource: "kubevirts",
+        verbs: WATCH,
+        scope: Scope::Execute,
+        why: "whether a changed affinity reaches a machine that runs",
     },
     Right {
         group: "coordination.k8s.io",

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::Request;
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
@@ -146,6 +146,28 @@ impl Writer {
                 )
             })?;
         self.call::<Value>(verb, kind, name, request).await.map(|_| ())
+    }
+
+    /// Makes `object`, and never touches one that is there (see [`Error::is_already_there`]). For orders, which are given
+    /// once. `trial`: the API server answers what it would keep, and keeps nothing.
+    pub async fn create<K: Object>(
+        &self,
+        manager: &'static str,
+        object: &K,
+        trial: bool,
+    ) -> Result<K, Error> {
+        let mut body = to_json(object)?;
+        strip(&mut body);
+        let params = PostParams {
+            dry_run: trial,
+            field_manager: Some(manager.to_owned()),
+        };
+        let verb = if trial { "try" } else { "create" };
+        let path = Request::new(K::url_path(&(), object.namespace().as_deref()));
+        let request = path
+            .create(&params, body.to_string().into_bytes())
+            .map_err(|source| request_error::<K>(verb, object, source))?;
+        self.send(verb, object, request).await
     }
 
     /// Deletes exactly the object that `object` is: it is read again first, must have the same UID, and must not change in
