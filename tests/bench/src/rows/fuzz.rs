@@ -6,7 +6,7 @@
 
 use raidc_planner::{
     ApartBy, Colocation, ColocationId, Device, Fleet, Host, HostName, HostUse, PlanOptions, Quota, Rack,
-    RackName, Server, ServerId, SiteName, State, Tenant, TenantName, check, plan,
+    RackName, Server, ServerId, SiteName, State, Tenant, TenantName, check, confirm_waiting, plan,
 };
 
 use super::Context;
@@ -57,7 +57,8 @@ fn run(events: usize, seed: u64) -> Came {
     for number in 0..events {
         let what = event(&mut fleet, &mut dice, number);
         let made = plan(&fleet, &options);
-        let faults = check(&fleet, &made);
+        let mut faults = check(&fleet, &made);
+        faults.extend(confirm_waiting(&fleet, &made));
         if let Some(fault) = faults.first() {
             came.violations += faults.len();
             came.first

@@ -1,0 +1,151 @@
+//! What a running server lacks of its policy is made up for, as far as it can be had. No I/O.
+
+#![allow(clippy::expect_used, reason = "a test may fail loudly")]
+
+use raidc_planner::{
+    Feed, Fleet, Host, HostName, Placement, Plan, PlanOptions, Rack, Server, ServerId, ServerPlan, Site,
+    State, Tenant, check, plan,
+};
+
+/// Sites with one rack of two hosts each: the first is on, the second sleeps.
+fn sites(names: &[&str]) -> Fleet {
+    let mut fleet = Fleet::default();
+    fleet.tenants.insert("city".into(), Tenant::default());
+    for site in names {
+        let spec = Site {
+            ceiling_percent: 100,
+            ..Site::default()
+        };
+        fleet.sites.insert((*site).into(), spec);
+        let rack = Rack {
+            site: (*site).into(),
+            derate_percent: 100,
+            feeds: vec![Feed {
+                name: "f".to_owned(),
+                watts: 2000,
+                panel: None,
+            }],
+            ..Rack::default()
+        };
+        fleet.racks.insert(format!("{site}-r").into(), rack);
+        for at in 1..=2 {
+            let host = Host {
+                rack: format!("{site}-r").into(),
+                site: (*site).into(),
+                cpu_milli: 8000,
+                memory_mib: 8192,
+                idle_watts: 100,
+                max_watts: 180,
+                powered: at == 1,
+                ..Host::default()
+            };
+            fleet.hosts.insert(format!("{site}-h{at}").into(), host);
+        }
+    }
+    fleet
+}
+
+fn register() -> ServerId {
+    ServerId::new("city", "register")
+}
+
+/// The register runs at site a with a copy and a reserve at site b.
+fn runs(fleet: &mut Fleet, backup: &str, copies: i64, warm: bool) {
+    let server = Server {
+        tenant: "city".into(),
+        cpu_milli: 1000,
+        memory_mib: 1024,
+        copies,
+        warm,
+        current: Some(Placement {
+            site: "a".into(),
+            rack: "a-r".into(),
+            host: Some("a-h1".into()),
+            backup: Some(HostName::from(backup)),
+            copy_sites: ["b".into()].into(),
+        }),
+        ..Server::default()
+    };
+    fleet.servers.insert(register(), server);
+}
+
+fn decide(fleet: &Fleet) -> Plan {
+    let made = plan(fleet, &PlanOptions::default());
+    assert_eq!(check(fleet, &made), vec![]);
+    made
+}
+
+fn decided(plan: &Plan) -> &ServerPlan {
+    &plan.servers[&register()]
+}
+
+fn reserve(plan: &Plan) -> Option<&str> {
+    decided(plan).backup.as_ref().map(|spot| spot.host.as_str())
+}
+
+#[test]
+fn one_that_must_start_at_once_never_waits_for_a_host_that_fell_asleep() {
+    let mut fleet = sites(&["a", "b"]);
+    runs(&mut fleet, "b-h2", 2, true);
+    assert_eq!(reserve(&decide(&fleet)), Some("b-h1"));
+    // One that has time stays where it is kept.
+    runs(&mut fleet, "b-h2", 2, false);
+    let made = decide(&fleet);
+    assert_eq!(reserve(&made), Some("b-h2"));
+    assert!(made.moves.is_empty());
+}
+
+#[test]
+fn a_stricter_policy_never_leaves_out_the_further_copy() {
+    let mut fleet = sites(&["a", "b", "c"]);
+    runs(&mut fleet, "b-h1", 3, false);
+    let made = decide(&fleet);
+    let copies: Vec<&str> = decided(&made)
+        .copy_sites
+        .iter()
+        .map(raidc_planner::SiteName::as_str)
+        .collect();
+    assert_eq!(copies, ["b", "c"]);
+    assert_eq!(reserve(&made), Some("b-h1"));
+    assert_eq!(made.moves.len(), 1, "the copy: {:?}", made.moves);
+    // What has enough stays as it is.
+    let mut carried_out = fleet.clone();
+    made.feed_back(&mut carried_out);
+    let again = decide(&carried_out);
+    assert_eq!(again.servers, made.servers);
+    assert!(again.moves.is_empty());
+}
+
+#[test]
+fn a_copy_that_can_be_had_is_never_given_up_for_one_that_cannot() {
+    let mut fleet = sites(&["a", "b", "c"]);
+    fleet.sites.get_mut(&"c".into()).expect("there").state = State::Cordoned;
+    // Two copies are asked for and only one site takes any.
+    runs(&mut fleet, "b-h1", 3, false);
+    fleet
+        .servers
+        .get_mut(&register())
+        .expect("there")
+        .current
+        .as_mut()
+        .expect("placed")
+        .backup = None;
+    let made = decide(&fleet);
+    let copies: Vec<&str> = decided(&made)
+        .copy_sites
+        .iter()
+        .map(raidc_planner::SiteName::as_str)
+        .collect();
+    assert_eq!(copies, ["b"]);
+    assert!(decided(&made).unprotected.is_some(), "and it is said");
+    // Without even that copy it gets one.
+    let current = fleet
+        .servers
+        .get_mut(&register())
+        .expect("there")
+        .current
+        .as_mut();
+    current.expect("placed").copy_sites.clear();
+    let copies = decided(&decide(&fleet)).copy_sites.len();
+    assert_eq!(copies, 1);
+}
