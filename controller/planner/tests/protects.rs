@@ -3,8 +3,8 @@
 #![allow(clippy::expect_used, reason = "a test may fail loudly")]
 
 use raidc_planner::{
-    Feed, Fleet, Host, HostName, Placement, Plan, PlanOptions, Rack, Server, ServerId, ServerPlan, Site,
-    State, Tenant, check, plan,
+    Feed, Fleet, Host, HostName, Placement, Plan, PlanOptions, Rack, Scenario, Server, ServerId, ServerPlan,
+    Site, State, Tenant, check, plan, simulate_loss,
 };
 
 /// Sites with one rack of two hosts each: the first is on, the second sleeps.
@@ -148,4 +148,28 @@ fn a_copy_that_can_be_had_is_never_given_up_for_one_that_cannot() {
     current.expect("placed").copy_sites.clear();
     let copies = decided(&decide(&fleet)).copy_sites.len();
     assert_eq!(copies, 1);
+}
+
+#[test]
+fn one_that_has_lost_its_reserve_is_never_told_as_one_that_asked_for_none() {
+    let mut fleet = sites(&["a", "b"]);
+    fleet.sites.get_mut(&"b".into()).expect("there").state = State::Cordoned;
+    runs(&mut fleet, "b-h1", 2, false);
+    let mut map = fleet.servers[&register()].clone();
+    let current = fleet
+        .servers
+        .get_mut(&register())
+        .expect("there")
+        .current
+        .as_mut();
+    current.expect("placed").backup = None;
+    map.copies = 1;
+    let current = map.current.as_mut().expect("placed");
+    (current.backup, current.copy_sites) = (None, [].into());
+    fleet.servers.insert(ServerId::new("city", "map"), map);
+    let made = decide(&fleet);
+    assert!(decided(&made).backup.is_none());
+    let lost = simulate_loss(&fleet, &made, &Scenario::Site("a".into()));
+    assert_eq!(lost.stranded, [register()]);
+    assert_eq!(lost.single_copy, [ServerId::new("city", "map")]);
 }

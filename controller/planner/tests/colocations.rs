@@ -1,0 +1,211 @@
+//! Rack space: what fits exactly gets in, what does not is told what is missing, and what is wrong takes nothing. No I/O.
+
+#![allow(clippy::expect_used, reason = "a test may fail loudly")]
+
+use raidc_planner::{
+    Colocation, ColocationId, DemandId, Device, Feed, Fleet, Plan, PlanOptions, Rack, Site, State, Tenant,
+    WaitingOn, check, confirm_waiting, plan,
+};
+
+/// One site; racks with two feeds of 1000 W each and so many units.
+fn racks(units: &[i64]) -> Fleet {
+    let mut fleet = Fleet::default();
+    fleet.tenants.insert("city".into(), Tenant::default());
+    fleet.sites.insert("a".into(), Site::default());
+    for (at, &units) in units.iter().enumerate() {
+        let feed = |name: &str| Feed {
+            name: name.to_owned(),
+            watts: 1000,
+            panel: None,
+        };
+        let rack = Rack {
+            site: "a".into(),
+            units,
+            derate_percent: 100,
+            feeds: vec![feed("x"), feed("y")],
+            ..Rack::default()
+        };
+        fleet.racks.insert(format!("a-r{at}").into(), rack);
+    }
+    fleet
+}
+
+fn device(name: &str, units: i64, watts: i64, feeds: i64) -> Device {
+    Device {
+        name: name.to_owned(),
+        units,
+        watts,
+        feeds,
+    }
+}
+
+fn id(name: &str) -> ColocationId {
+    ColocationId::new("city", name)
+}
+
+fn ask(fleet: &mut Fleet, name: &str, devices: Vec<Device>) {
+    let colocation = Colocation {
+        tenant: "city".into(),
+        devices,
+        ..Colocation::default()
+    };
+    fleet.colocations.insert(id(name), colocation);
+}
+
+fn decide(fleet: &Fleet) -> Plan {
+    let made = plan(fleet, &PlanOptions::default());
+    assert_eq!(check(fleet, &made), vec![]);
+    assert_eq!(confirm_waiting(fleet, &made), vec![]);
+    made
+}
+
+/// Why the colocation `x` waits, or `None` when it does not.
+fn waits(fleet: &Fleet) -> Option<WaitingOn> {
+    let made = decide(fleet);
+    let waiting = made.waiting.get(&DemandId::Colocation(id("x")));
+    assert_eq!(waiting.is_none(), made.colocations.contains_key(&id("x")));
+    waiting.map(|waiting| waiting.on.clone())
+}
+
+fn one(device: Device) -> Option<WaitingOn> {
+    let mut fleet = racks(&[10]);
+    ask(&mut fleet, "x", vec![device]);
+    waits(&fleet)
+}
+
+#[test]
+fn a_wrong_request_never_takes_anything_nor_keeps_others_out() {
+    let wrong = [
+        vec![device("d", 0, 100, 1)],
+        vec![device("d", -1, 100, 1)],
+        vec![device("d", 101, 100, 1)],
+        vec![device("d", 1, -1, 1)],
+        vec![device("d", 1, 1_000_001, 1)],
+        vec![device("d", 1, 100, 0)],
+        vec![device("d", 1, 100, 5)],
+        vec![device("d", 1, 100, 1), device("d", 1, 100, 1)],
+        (0..257).map(|at| device(&format!("d{at}"), 1, 0, 1)).collect(),
+    ];
+    for devices in wrong {
+        let mut fleet = racks(&[10]);
+        let what = format!("{:?} of {}", devices[0], devices.len());
+        ask(&mut fleet, "x", devices);
+        ask(&mut fleet, "y", vec![device("d", 10, 1000, 2)]);
+        assert!(
+            matches!(waits(&fleet), Some(WaitingOn::Malformed { .. })),
+            "{what}"
+        );
+        let made = decide(&fleet);
+        assert!(made.colocations.contains_key(&id("y")), "{what}");
+        assert_eq!(made.racks[&"a-r0".into()].units_free, 0, "{what}");
+    }
+    let mut fleet = racks(&[10]);
+    ask(
+        &mut fleet,
+        "x",
+        (0..256).map(|at| device(&format!("d{at}"), 1, 0, 1)).collect(),
+    );
+    let too_many = waits(&fleet);
+    assert!(
+        matches!(too_many, Some(WaitingOn::DevicesRoom { .. })),
+        "{too_many:?}"
+    );
+}
+
+#[test]
+fn what_fits_to_the_last_unit_and_watt_never_waits() {
+    assert_eq!(one(device("d", 10, 1000, 2)), None);
+    assert_eq!(
+        one(device("d", 11, 1000, 2)),
+        Some(WaitingOn::RackUnits {
+            device: "d".to_owned(),
+            asked: 11,
+            largest: 10
+        })
+    );
+    assert_eq!(
+        one(device("d", 10, 1001, 2)),
+        Some(WaitingOn::RackWatts {
+            rack: "a-r0".into(),
+            asked: 1001,
+            headroom: 1000
+        })
+    );
+    assert_eq!(
+        one(device("d", 10, 1000, 3)),
+        Some(WaitingOn::Feeds {
+            device: "d".to_owned(),
+            asked: 3,
+            most: 2
+        })
+    );
+}
+
+#[test]
+fn devices_that_fit_only_one_by_one_are_never_let_in_by_halves() {
+    for (first, second) in [((6, 100), (5, 100)), ((1, 600), (1, 401))] {
+        let mut fleet = racks(&[10]);
+        ask(
+            &mut fleet,
+            "x",
+            vec![
+                device("d", first.0, first.1, 1),
+                device("e", second.0, second.1, 1),
+            ],
+        );
+        assert_eq!(
+            waits(&fleet),
+            Some(WaitingOn::DevicesRoom {
+                device: "e".to_owned(),
+                fit: 1,
+                needed: 2
+            })
+        );
+        assert_eq!(decide(&fleet).racks[&"a-r0".into()].units_free, 10);
+    }
+    let mut fleet = racks(&[10]);
+    ask(
+        &mut fleet,
+        "x",
+        vec![device("d", 5, 600, 1), device("e", 5, 400, 1)],
+    );
+    assert_eq!(waits(&fleet), None);
+}
+
+#[test]
+fn a_first_device_never_takes_the_only_place_of_the_second() {
+    let mut fleet = racks(&[10, 5]);
+    // The large rack has as much power left and comes first; the second device fits nowhere else.
+    ask(
+        &mut fleet,
+        "x",
+        vec![device("d", 5, 100, 1), device("e", 10, 100, 1)],
+    );
+    assert_eq!(waits(&fleet), None);
+    let made = decide(&fleet);
+    let places = &made.colocations[&id("x")];
+    let of = |name: &str| {
+        let place = places.iter().find(|place| place.device == name);
+        place.expect("placed").rack.to_string()
+    };
+    assert_eq!((of("d"), of("e")), ("a-r1".to_owned(), "a-r0".to_owned()));
+}
+
+#[test]
+fn a_site_that_is_closed_is_never_told_as_one_that_is_not_there() {
+    let mut fleet = racks(&[10]);
+    ask(&mut fleet, "x", vec![device("d", 1, 100, 1)]);
+    let allow = |fleet: &mut Fleet, sites: &[&str]| {
+        let x = fleet.colocations.get_mut(&id("x")).expect("there");
+        x.sites_allowed = Some(sites.iter().map(|&site| site.into()).collect());
+    };
+    allow(&mut fleet, &["nowhere"]);
+    assert!(matches!(waits(&fleet), Some(WaitingOn::NotAllowedSite { .. })));
+    allow(&mut fleet, &["a", "nowhere"]);
+    assert_eq!(waits(&fleet), None);
+    fleet.sites.get_mut(&"a".into()).expect("there").state = State::Cordoned;
+    assert!(matches!(
+        waits(&fleet),
+        Some(WaitingOn::SitesClosed { allowed: 2 })
+    ));
+}
