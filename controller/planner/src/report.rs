@@ -305,9 +305,10 @@ fn racks(engine: &Engine<'_, '_>, plan: &mut Plan) {
                 DenseScenario::Site(site) => Scenario::Site(world.sites[*site].name.clone()),
                 DenseScenario::Risk(risk) => Scenario::Risk(risk.clone()),
             }),
-            headroom_watts: headroom_watts(dense.capacity_mw - committed - reserved, || {
-                capacity_watts - committed_watts - reserved_watts
-            }),
+            headroom_watts: headroom_watts(
+                dense.capacity_mw - committed - reserved,
+                capacity_watts - committed_watts - reserved_watts,
+            ),
             units: count_units(world, rack),
             units_free: engine.space.free(rack),
             hosts_by_nameplate: nameplate[rack],
@@ -318,8 +319,8 @@ fn racks(engine: &Engine<'_, '_>, plan: &mut Plan) {
 
 /// From the rounded figures, so that the table adds up for whoever checks it; at most 2 W below the truth. But what fits is
 /// never called overloaded.
-fn headroom_watts(left_mw: i64, rounded: impl Fn() -> i64) -> i64 {
-    if left_mw < 0 { rounded() } else { rounded().max(0) }
+fn headroom_watts(left_mw: i64, rounded: i64) -> i64 {
+    if left_mw < 0 { rounded } else { rounded.max(0) }
 }
 
 fn count_units(world: &World<'_>, rack: usize) -> i64 {
