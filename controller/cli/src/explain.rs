@@ -233,6 +233,7 @@ fn words(reason: &str) -> Option<&'static str> {
         "SharedRisk" => "shares a site or a risk with a copy",
         "Asleep" => "switched off, and it must be back within minutes",
         "SitesClosed" => "takes nothing new, or cannot be read",
+        "NoCopyThere" => "has no copy of its data to start from",
         "NotAllowedSite" => "not among the sites it may use",
         _ => return None,
     })

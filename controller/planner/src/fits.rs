@@ -13,6 +13,8 @@ pub(crate) enum Against {
     Closed,
     /// The site is not among those it may use.
     NotAllowed,
+    /// It lost its place, and the site has no copy that it could start from.
+    NoCopy,
     /// Shares a site or risk with another copy.
     Shares,
     /// Too small even when empty.

@@ -57,30 +57,31 @@ pub(crate) fn find(
     wish: &Wish,
 ) -> Option<Slot> {
     for rank in &wish.ranks {
-        let mut best: Option<(Cost, Slot)> = None;
+        let mut primaries = primaries(world, books, index, server, rank);
         // Where it could run alone, for when no reserve can be had.
-        let mut alone: Option<(i64, usize)> = None;
-        for &site in rank {
-            if !world.sites[site].open || !world.servers[server].allows(site) {
-                continue;
+        let alone = primaries
+            .iter()
+            .map(|primary| (primary.score, primary.host))
+            .min();
+        // The cheapest first: as soon as what a primary costs alone is more than a whole choice, the rest need not be
+        // walked for a reserve. Of equals the first in the order of sites.
+        primaries.sort_unstable_by_key(|primary| (primary.cost, primary.turn));
+        let mut best: Option<(Cost, usize, Slot)> = None;
+        for primary in primaries {
+            if best.as_ref().is_some_and(|(least, ..)| primary.cost > *least) {
+                break;
             }
-            if fits::ceiling(world, books, server, site).is_err() {
+            let Some((cost, slot)) = complete(world, books, index, server, &primary, wish) else {
                 continue;
-            }
-            for &zone in &world.sites[site].zones {
-                let Some((score, host)) = best_primary(world, books, index, server, zone) else {
-                    continue;
-                };
-                alone = Some(alone.map_or((score, host), |least| least.min((score, host))));
-                let Some((cost, slot)) = complete(world, books, index, server, host, score, wish) else {
-                    continue;
-                };
-                if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-                    best = Some((cost, slot));
-                }
+            };
+            if best
+                .as_ref()
+                .is_none_or(|(least, turn, _)| (cost, primary.turn) < (*least, *turn))
+            {
+                best = Some((cost, primary.turn, slot));
             }
         }
-        if let Some((_, slot)) = best {
+        if let Some((.., slot)) = best {
             return Some(slot);
         }
         if let (true, Some((_, host))) = (wish.alone_will_do && world.servers[server].is_protected(), alone) {
@@ -93,38 +94,79 @@ pub(crate) fn find(
     None
 }
 
-/// Adds a backup and copies to a primary on `host`.
+/// The best host of a zone for the primary.
+struct Primary {
+    score: i64,
+    host: usize,
+    /// How full its site would be, in thousandths.
+    pressure: i64,
+    /// What it costs alone: whatever reserve comes to it, the choice costs no less.
+    cost: Cost,
+    /// Its place in the order of sites and zones.
+    turn: usize,
+}
+
+/// The best host of each zone of these sites that can run `server`.
+fn primaries(
+    world: &World<'_>,
+    books: &Books,
+    index: &mut Index,
+    server: usize,
+    sites: &[usize],
+) -> Vec<Primary> {
+    let mut found = Vec::with_capacity(sites.len());
+    for &site in sites {
+        if !world.sites[site].open || !world.servers[server].allows(site) {
+            continue;
+        }
+        if fits::ceiling(world, books, server, site).is_err() {
+            continue;
+        }
+        for &zone in &world.sites[site].zones {
+            let Some((score, host)) = best_primary(world, books, index, server, zone) else {
+                continue;
+            };
+            let pressure = site_pressure(world, books, server, site);
+            let suits = score % score::KIND + pressure_cost(pressure);
+            found.push(Primary {
+                score,
+                host,
+                pressure,
+                cost: (score / score::KIND, suits, 0),
+                turn: found.len(),
+            });
+        }
+    }
+    found
+}
+
+/// Adds a backup and copies to a primary.
 fn complete(
     world: &World<'_>,
     books: &Books,
     index: &mut Index,
     server: usize,
-    host: usize,
-    score: i64,
+    primary: &Primary,
     wish: &Wish,
 ) -> Option<(Cost, Slot)> {
-    let kind = score / score::KIND;
-    let pressure = site_pressure(world, books, server, world.hosts[host].site);
+    let (score, host) = (primary.score, primary.host);
     if !world.servers[server].is_protected() {
         return Some((
-            (kind, score % score::KIND + pressure_cost(pressure), 0),
+            primary.cost,
             Slot {
                 primary: Some(host),
                 ..Slot::default()
             },
         ));
     }
-    let found = find_backup_for(
-        world,
-        books,
-        index,
-        server,
-        wish,
-        world.hosts[host].zone,
-        pressure,
-    )?;
+    let zone = world.hosts[host].zone;
+    let found = find_backup_for(world, books, index, server, wish, zone, primary.pressure)?;
     let suits = score % score::KIND + score::backup_cost(found.score);
-    let cost = (kind, suits + pressure_cost(found.pressure), found.score);
+    let cost = (
+        score / score::KIND,
+        suits + pressure_cost(found.pressure),
+        found.score,
+    );
     Some((
         cost,
         Slot {
@@ -177,6 +219,7 @@ pub(crate) fn find_backup_for(
     let wanted = &world.servers[server];
     let crowd = crowd(world, books, server);
     let mut best: Option<Reserve> = None;
+    let mut sites: Vec<(bool, i64, usize)> = Vec::with_capacity(world.sites.len());
     for (site, dense) in world.sites.iter().enumerate() {
         let fresh = !wish.data.contains(&site);
         if site == from || !dense.open || fresh && !wish.new_copies {
@@ -188,7 +231,19 @@ pub(crate) fn find_backup_for(
         if fresh && fits::storage(world, books, server, site).is_err() {
             continue;
         }
-        for &to in &dense.zones {
+        let pressure = pair_pressure(world, books, server, from, site).max(pressure);
+        sites.push((fresh, pressure, site));
+    }
+    // The best first: what comes at a site after it can be no better than this.
+    sites.sort_unstable();
+    for (fresh, pressure, site) in sites {
+        if best
+            .as_ref()
+            .is_some_and(|best| (false, fresh, pressure) > (best.incomplete, best.fresh, best.pressure))
+        {
+            break;
+        }
+        for &to in &world.sites[site].zones {
             if !world.apart_enough(wanted.spread, zone, to) {
                 continue;
             }
@@ -212,7 +267,7 @@ pub(crate) fn find_backup_for(
             let candidate = Reserve {
                 incomplete: count(copies.len()) < wanted.copies - 1,
                 fresh,
-                pressure: pair_pressure(world, books, server, from, site).max(pressure),
+                pressure,
                 score,
                 host,
                 copies,

@@ -2,48 +2,13 @@
 
 #![allow(clippy::expect_used, reason = "a test may fail loudly")]
 
-use raidc_planner::{
-    Feed, Fleet, Host, HostName, Placement, Plan, PlanOptions, Rack, Scenario, Server, ServerId, ServerPlan,
-    Site, State, Tenant, check, plan, simulate_loss,
-};
+mod small;
 
-/// Sites with one rack of two hosts each: the first is on, the second sleeps.
-fn sites(names: &[&str]) -> Fleet {
-    let mut fleet = Fleet::default();
-    fleet.tenants.insert("city".into(), Tenant::default());
-    for site in names {
-        let spec = Site {
-            ceiling_percent: 100,
-            ..Site::default()
-        };
-        fleet.sites.insert((*site).into(), spec);
-        let rack = Rack {
-            site: (*site).into(),
-            derate_percent: 100,
-            feeds: vec![Feed {
-                name: "f".to_owned(),
-                watts: 2000,
-                panel: None,
-            }],
-            ..Rack::default()
-        };
-        fleet.racks.insert(format!("{site}-r").into(), rack);
-        for at in 1..=2 {
-            let host = Host {
-                rack: format!("{site}-r").into(),
-                site: (*site).into(),
-                cpu_milli: 8000,
-                memory_mib: 8192,
-                idle_watts: 100,
-                max_watts: 180,
-                powered: at == 1,
-                ..Host::default()
-            };
-            fleet.hosts.insert(format!("{site}-h{at}").into(), host);
-        }
-    }
-    fleet
-}
+use raidc_planner::{
+    Fleet, HostName, Placement, Plan, PlanOptions, Scenario, Server, ServerId, ServerPlan, State, check,
+    plan, simulate_loss,
+};
+use small::sites;
 
 fn register() -> ServerId {
     ServerId::new("city", "register")

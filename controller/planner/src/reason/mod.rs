@@ -168,6 +168,11 @@ pub enum WaitingOn {
         /// Sites it may use.
         allowed: i64,
     },
+    /// It lost its place and may start only where a copy of its data is: no host at these sites takes it.
+    CopySitesClosed {
+        /// The sites of its copies.
+        sites: Vec<SiteName>,
+    },
     /// None of the sites it may use exists.
     NotAllowedSite {
         /// The sites it may use, as written.
@@ -262,6 +267,7 @@ impl WaitingOn {
             Self::Feeds { .. } => "Feeds",
             Self::DevicesApart { .. } => "DevicesApart",
             Self::SitesClosed { .. } => "SitesClosed",
+            Self::CopySitesClosed { .. } => "CopySitesClosed",
             Self::NotAllowedSite { .. } => "NotAllowedSite",
             Self::UnknownInventory { .. } => "UnknownInventory",
             Self::UnknownTenant => "UnknownTenant",

@@ -7,6 +7,7 @@ use std::fmt;
 use super::measure::{cores, gib};
 use super::{Waiting, WaitingOn};
 use crate::fleet::ApartBy;
+use crate::ids::SiteName;
 
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,13 +163,17 @@ impl fmt::Display for WaitingOn {
                 "none of the {allowed} site(s) it may use takes anything new now (cordoned, draining, fenced or \
                  unreadable): wait until one is active again"
             ),
-            Self::NotAllowedSite { allowed } => {
-                write!(f, "none of the sites it may use exists (")?;
-                for (i, site) in allowed.iter().enumerate() {
-                    write!(f, "{}{site}", if i == 0 { "" } else { ", " })?;
-                }
-                write!(f, "): correct the list")
-            }
+            Self::CopySitesClosed { sites } => write!(
+                f,
+                "it may start only where a copy of its data is, at {}, and no host there takes it now (cordoned, draining, \
+                 fenced or unreadable, or not a site it may use): make a host there usable again",
+                listed(sites)
+            ),
+            Self::NotAllowedSite { allowed } => write!(
+                f,
+                "none of the sites it may use exists ({}): correct the list",
+                listed(allowed)
+            ),
             Self::UnknownInventory { hosts } => write!(
                 f,
                 "no usable host is known at the sites it may use ({hosts} known there in all): label the nodes with site \
@@ -197,6 +202,11 @@ impl fmt::Display for WaitingOn {
             ),
         }
     }
+}
+
+fn listed(sites: &[SiteName]) -> String {
+    let names: Vec<&str> = sites.iter().map(SiteName::as_str).collect();
+    names.join(", ")
 }
 
 fn level(by: ApartBy) -> &'static str {

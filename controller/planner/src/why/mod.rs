@@ -9,7 +9,7 @@ use crate::fits::{self, Against, RESOURCES};
 use crate::place::Wish;
 use crate::reason::{Considered, Resource, Waiting, WaitingOn};
 use crate::state::Books;
-use crate::world::{Amount, World, count};
+use crate::world::{Amount, Was, World, count};
 use text::{backup_text, copies_text, primary_text};
 
 impl Against {
@@ -18,6 +18,7 @@ impl Against {
         match self {
             Self::Closed => "SitesClosed",
             Self::NotAllowed => "NotAllowedSite",
+            Self::NoCopy => "NoCopyThere",
             Self::Shares => "SharedRisk",
             Self::TooSmall(Resource::Cpu) => "HostCores",
             Self::TooSmall(_) => "HostMemory",
@@ -35,7 +36,7 @@ impl Against {
     fn depth(self) -> u8 {
         match self {
             Self::Closed => 0,
-            Self::NotAllowed => 1,
+            Self::NotAllowed | Self::NoCopy => 1,
             Self::Shares => 2,
             Self::TooSmall(_) => 3,
             Self::Asleep | Self::Together => 4,
@@ -64,12 +65,21 @@ pub(crate) fn primary(world: &World<'_>, books: &mut Books, server: usize) -> Wa
     if let Some(on) = structural(world, books, server) {
         return Waiting::on(on);
     }
+    among(world, books, server, &|_| true)
+}
+
+/// As [`primary`], where nothing structural speaks against it and only these sites will do.
+fn among(world: &World<'_>, books: &mut Books, server: usize, will_do: &dyn Fn(usize) -> bool) -> Waiting {
     let demand = world.servers[server].demand;
     let mut considered = Considered::default();
     let mut nearest: Option<(Against, usize)> = None;
     let mut fitting: BTreeMap<usize, (i64, usize)> = BTreeMap::new();
     for host in 0..world.hosts.len() {
-        match fits::primary(world, books, server, host) {
+        let fit = match fits::primary(world, books, server, host) {
+            _ if !will_do(world.hosts[host].site) => Err(Against::NoCopy),
+            fit => fit,
+        };
+        match fit {
             Ok(()) => {
                 considered.fit += 1;
                 let score = crate::score::primary(world, books, world.servers[server].demand, host);
@@ -163,7 +173,30 @@ pub(crate) fn homeless(world: &World<'_>, books: &mut Books, server: usize) -> W
         Some(was) if wanted.released && was.copies.is_empty() => Waiting::on(WaitingOn::PlaceUnknown {
             site: world.sites[was.site].name.clone(),
         }),
+        Some(was) if wanted.released => where_copies_are(world, books, server, was),
         _ => primary(world, books, server),
+    }
+}
+
+/// Why a released server finds no place: what it left may be stale, so only its copies and, where that takes servers
+/// again, its old site will do.
+fn where_copies_are(world: &World<'_>, books: &mut Books, server: usize, was: &Was) -> Waiting {
+    let will_do = |site: usize| was.site == site || was.copies.contains(&site);
+    let usable: Vec<usize> = (0..world.hosts.len())
+        .filter(|&host| {
+            let dense = &world.hosts[host];
+            dense.open && will_do(dense.site) && world.servers[server].allows(dense.site)
+        })
+        .collect();
+    if usable.is_empty() {
+        let sites = was.copies.iter().map(|&site| world.sites[site].name.clone());
+        return Waiting::on(WaitingOn::CopySitesClosed {
+            sites: sites.collect(),
+        });
+    }
+    match larger_than(world, server, &usable) {
+        Some(on) => Waiting::on(on),
+        None => among(world, books, server, &will_do),
     }
 }
 
@@ -220,24 +253,25 @@ pub(crate) fn structural(world: &World<'_>, books: &Books, server: usize) -> Opt
         let all: usize = allowed.iter().map(|&site| world.sites[site].hosts.len()).sum();
         return Some(WaitingOn::UnknownInventory { hosts: count(all) });
     }
-    for (d, resource) in RESOURCES.into_iter().enumerate() {
-        let largest = usable
-            .iter()
-            .map(|&host| world.hosts[host].capacity[d])
-            .max()
-            .unwrap_or(0);
-        let asked = wanted.demand[d];
-        if asked > largest {
-            return Some(match resource {
-                Resource::Cpu => WaitingOn::HostCores { asked, largest },
-                _ => WaitingOn::HostMemory { asked, largest },
-            });
-        }
+    if let Some(on) = larger_than(world, server, &usable) {
+        return Some(on);
     }
     if wanted.is_protected() && count(open.len()) < wanted.copies {
         return Some(copies_text(world, books, server));
     }
     None
+}
+
+/// In which measure `server` is larger than all of these hosts, if in any.
+fn larger_than(world: &World<'_>, server: usize, hosts: &[usize]) -> Option<WaitingOn> {
+    RESOURCES.into_iter().enumerate().find_map(|(d, resource)| {
+        let most = hosts.iter().map(|&host| world.hosts[host].capacity[d]).max();
+        let (asked, largest) = (world.servers[server].demand[d], most.unwrap_or(0));
+        (asked > largest).then_some(match resource {
+            Resource::Cpu => WaitingOn::HostCores { asked, largest },
+            _ => WaitingOn::HostMemory { asked, largest },
+        })
+    })
 }
 
 /// Why `server` is larger than every host that it may run on, if it is.

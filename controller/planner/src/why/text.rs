@@ -20,7 +20,7 @@ pub(super) fn primary_text(
 ) -> WaitingOn {
     let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
     match against {
-        Against::Closed | Against::NotAllowed | Against::Shares | Against::Asleep => {
+        Against::Closed | Against::NotAllowed | Against::NoCopy | Against::Shares | Against::Asleep => {
             WaitingOn::UnknownInventory {
                 hosts: count(world.hosts.len()),
             }
@@ -98,7 +98,7 @@ pub(super) fn backup_text(
         Against::Apart => apart_text(world, server),
         Against::Together => together_text(world, server),
         Against::Storage => storage_text(world, books, server),
-        Against::Closed | Against::NotAllowed | Against::Shares | Against::Ceiling(_) => {
+        Against::Closed | Against::NotAllowed | Against::NoCopy | Against::Shares | Against::Ceiling(_) => {
             copies_text(world, books, server)
         }
     }

@@ -371,6 +371,7 @@ pub fn needs_a_person(waiting: &Waiting) -> bool {
         | WaitingOn::ReserveForLoss { .. }
         | WaitingOn::Storage { .. }
         | WaitingOn::SitesClosed { .. }
+        | WaitingOn::CopySitesClosed { .. }
         | WaitingOn::UnknownInventory { .. }
         | WaitingOn::Queue { .. }
         | WaitingOn::CopyUnreadable { .. }

@@ -102,10 +102,31 @@ impl<'m, 'a> Room<'m, 'a> {
         room
     }
 
-    /// Whether a site takes this server as a new one.
+    /// Whether a site takes this server as a new one, or as one that starts again from its copies.
     pub(super) fn may_use(&self, spec: &Server, site: usize) -> bool {
+        let starts = self.left(spec).is_none_or(|home| home == site) || self.copies(spec).contains(&site);
         let site = &self.model.base.sites[site];
-        site.state == State::Active && allows(spec, site.name)
+        site.state == State::Active && allows(spec, site.name) && starts
+    }
+
+    /// The site that a released server has lost its place at. It may start there again, or where its copies are.
+    pub(super) fn left(&self, spec: &Server) -> Option<usize> {
+        let (base, was) = (&self.model.base, spec.current.as_ref().filter(|_| spec.released)?);
+        let host = was.host.as_ref().and_then(|name| base.host_named(name));
+        host.map_or_else(|| base.site(&was.site), |at| Some(base.hosts[at].site))
+    }
+
+    /// The sites of the copies on record, ascending by name; the reserve is where one is.
+    pub(super) fn copies(&self, spec: &Server) -> Vec<usize> {
+        let (base, Some(was)) = (&self.model.base, &spec.current) else {
+            return Vec::new();
+        };
+        let reserve = was.backup.as_ref().and_then(|name| base.host_named(name));
+        let mut sites: Vec<usize> = was.copy_sites.iter().filter_map(|name| base.site(name)).collect();
+        sites.extend(reserve.map(|at| base.hosts[at].site));
+        sites.sort_unstable_by_key(|&site| base.sites[site].name);
+        sites.dedup();
+        sites
     }
 
     /// What is free on a host beside its servers and the most that any loss brings, per measure.

@@ -131,6 +131,15 @@ fn structure(room: &Room<'_, '_>, seeker: &Seeker<'_>, on: &WaitingOn, say: &mut
                 ));
             }
         }
+        // True when it was released, these are its copies' sites, and no host there, or where it ran, is open to it.
+        WaitingOn::CopySitesClosed { sites } => {
+            let home = room.left(spec);
+            let copies = room.copies(spec).into_iter().filter(|&site| Some(site) != home);
+            let same = copies.map(|site| base.sites[site].name).eq(sites);
+            if home.is_none() || !same || usable().next().is_some() {
+                say("it may start elsewhere, or a host at these sites is usable".to_owned());
+            }
+        }
         // True when these are the sites it may use and the fleet has none of them.
         WaitingOn::NotAllowedSite { allowed } => {
             let same = spec

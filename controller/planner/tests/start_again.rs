@@ -1,0 +1,115 @@
+//! A server that has lost its place starts where its data is, or is told what is short there. No I/O.
+
+#![allow(clippy::expect_used, reason = "a test may fail loudly")]
+
+mod small;
+
+use raidc_planner::{
+    DemandId, Fleet, HostUse, Placement, Plan, PlanOptions, Server, ServerId, State, Waiting, WaitingOn,
+    check, confirm_waiting, plan,
+};
+use small::sites;
+
+fn register() -> ServerId {
+    ServerId::new("city", "register")
+}
+
+/// Site a is lost and its register released. Its copy is at b; c has all the room in the world and no copy.
+fn lost() -> Fleet {
+    let mut fleet = sites(&["a", "b", "c"]);
+    fleet.sites.get_mut(&"a".into()).expect("there").state = State::Fenced;
+    let server = Server {
+        tenant: "city".into(),
+        cpu_milli: 4000,
+        memory_mib: 1024,
+        copies: 2,
+        released: true,
+        current: Some(Placement {
+            site: "a".into(),
+            rack: "a-r".into(),
+            host: Some("a-h1".into()),
+            backup: None,
+            copy_sites: ["b".into()].into(),
+        }),
+        ..Server::default()
+    };
+    fleet.servers.insert(register(), server);
+    fleet
+}
+
+fn decide(fleet: &Fleet) -> Plan {
+    let made = plan(fleet, &PlanOptions::default());
+    assert_eq!(check(fleet, &made), vec![]);
+    assert_eq!(confirm_waiting(fleet, &made), vec![]);
+    made
+}
+
+fn waits(fleet: &Fleet) -> Waiting {
+    decide(fleet)
+        .waiting
+        .remove(&DemandId::Server(register()))
+        .expect("it waits")
+}
+
+#[test]
+fn one_that_has_a_copy_never_stays_down_for_want_of_a_second() {
+    let mut fleet = lost();
+    fleet.sites.get_mut(&"c".into()).expect("there").state = State::Cordoned;
+    let made = decide(&fleet);
+    assert_eq!(made.servers[&register()].placement.site.as_str(), "b");
+    assert!(made.servers[&register()].unprotected.is_some(), "and it is said");
+}
+
+#[test]
+fn one_without_room_at_its_copy_is_never_told_of_sites_that_have_none() {
+    // It was once told that its policy wants more sites than there are.
+    let mut fleet = lost();
+    fleet.racks.get_mut(&"b-r".into()).expect("there").max_watts = Some(120);
+    let waiting = waits(&fleet);
+    let WaitingOn::RackWatts {
+        rack,
+        asked,
+        headroom,
+    } = &waiting.on
+    else {
+        panic!("{waiting:?}");
+    };
+    // The first host is on and draws 100 W; four cores more draw 40.
+    assert_eq!((rack.as_str(), *asked, *headroom), ("b-r", 40, 20));
+    assert_eq!(waiting.considered.fit, 0);
+    assert_eq!(waiting.considered.refused["NoCopyThere"], 2, "both hosts of c");
+}
+
+#[test]
+fn one_larger_than_the_hosts_at_its_copy_is_never_told_of_larger_ones_elsewhere() {
+    let mut fleet = lost();
+    for host in ["b-h1", "b-h2"] {
+        fleet.hosts.get_mut(&host.into()).expect("there").cpu_milli = 2000;
+    }
+    let largest = WaitingOn::HostCores {
+        asked: 4000,
+        largest: 2000,
+    };
+    assert_eq!(waits(&fleet).on, largest);
+}
+
+#[test]
+fn a_copy_at_a_closed_site_is_never_called_a_policy_with_too_many_copies() {
+    let at_b = WaitingOn::CopySitesClosed {
+        sites: vec!["b".into()],
+    };
+    let mut fleet = lost();
+    for host in ["b-h1", "b-h2"] {
+        fleet.hosts.get_mut(&host.into()).expect("there").usable = HostUse::NotReady;
+    }
+    let waiting = waits(&fleet);
+    assert_eq!(waiting.on, at_b);
+    assert_eq!(
+        waiting.on.to_string(),
+        "it may start only where a copy of its data is, at b, and no host there takes it now (cordoned, draining, fenced or \
+         unreadable, or not a site it may use): make a host there usable again"
+    );
+    // A site that comes back is one where it may start: what it left there is as good as it was.
+    fleet.sites.get_mut(&"a".into()).expect("there").state = State::Active;
+    assert!(decide(&fleet).waiting.is_empty());
+}
