@@ -63,7 +63,7 @@ fn take_reserve(engine: &mut Engine<'_, '_>, server: usize) -> bool {
     }
     let Some(host) = was.backup else { return false };
     let elsewhere = world.hosts[host].site != was.site || was.host != Some(host);
-    if !elsewhere || !fits::takeover(world, &engine.books, server, host) {
+    if !elsewhere || fits::takeover(world, &engine.books, server, host).is_err() {
         return false;
     }
     engine.books.add_primary(world, server, host);

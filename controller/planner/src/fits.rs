@@ -148,29 +148,45 @@ pub(crate) fn backup_for(
     Ok(())
 }
 
-/// Whether `host` can physically run `server`, which is not in the books: capacity and power as they are now, with no
-/// regard to ceilings and to what is reserved for others. For a server that would else stay down.
-pub(crate) fn takeover(world: &World<'_>, books: &Books, server: usize, host: usize) -> bool {
+/// What physically speaks against running `server`, which is not in the books, on `host`: capacity and power as they are
+/// now, with no regard to ceilings and to what is reserved for others. For a server that would else stay down.
+pub(crate) fn takeover(world: &World<'_>, books: &Books, server: usize, host: usize) -> Result<(), Against> {
     let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
-    let room = (0..DIMS).all(|d| books.used[host][d] + wanted.demand[d] <= dense.capacity[d]);
+    if !dense.takes_over() {
+        return Err(Against::Closed);
+    }
+    for (d, resource) in RESOURCES.into_iter().enumerate() {
+        if wanted.demand[d] > dense.capacity[d] {
+            return Err(Against::TooSmall(resource));
+        }
+    }
+    for (d, resource) in RESOURCES.into_iter().enumerate() {
+        let free = dense.capacity[d] - books.used[host][d];
+        if wanted.demand[d] > free {
+            return Err(Against::Full(resource, free));
+        }
+    }
     let wakes = if books.is_on(world, host) {
         0
     } else {
         dense.idle_mw
     };
     let asked = dense.draw_mw(wanted.demand[0]) + wakes;
-    let usable = !dense.held && (dense.open || dense.keeps_reserves);
-    let apart = apart::others(world, server).all(|(other, by)| {
-        books.slots[other]
-            .primary
-            .is_none_or(|place| !apart::meet(world, by, place, host))
-    });
-    let together = together::allows_primary(world, books, server, host);
-    usable
-        && room
-        && apart
-        && together
-        && books.committed_mw[dense.rack] + asked <= world.racks[dense.rack].capacity_mw
+    let left = world.racks[dense.rack].capacity_mw - books.committed_mw[dense.rack];
+    if asked > left {
+        return Err(Against::Watts { asked, left });
+    }
+    let meets = |(other, by): (usize, _)| {
+        let place = books.slots[other].primary;
+        place.is_some_and(|place| apart::meet(world, by, place, host))
+    };
+    if apart::others(world, server).any(meets) {
+        return Err(Against::Apart);
+    }
+    if !together::allows_primary(world, books, server, host) {
+        return Err(Against::Together);
+    }
+    Ok(())
 }
 
 /// Whether the site may use that much more.

@@ -100,7 +100,7 @@ fn keep_data(engine: &mut Engine<'_, '_>, server: usize, wish: &Wish) {
 fn squeeze_in(engine: &mut Engine<'_, '_>, server: usize, wish: &Wish) -> bool {
     let world = engine.world;
     let backup = world.servers[server].was.as_ref().and_then(|was| was.backup);
-    let fits = |host: &usize| fits::takeover(world, &engine.books, server, *host);
+    let fits = |host: &usize| fits::takeover(world, &engine.books, server, *host).is_ok();
     let own = backup.filter(|host| fits(host));
     let by_site = || {
         wish.data

@@ -2,44 +2,24 @@
 
 #![allow(clippy::expect_used, reason = "a test may fail loudly")]
 
+mod small;
+
 use raidc_planner::{
-    Feed, Fleet, Host, HostName, Placement, PlanOptions, Rack, Scenario, Server, ServerId, Site, Tenant,
-    check, plan, simulate_loss,
+    Fleet, HostName, Placement, PlanOptions, Scenario, Server, ServerId, check, plan, simulate_loss,
 };
+use small::{Shape, fleet_of};
 
 /// Two sites with one host of three cores each: 100 W idle, 110 W with all cores sold.
 fn fleet(feed_watts: i64) -> Fleet {
-    let mut fleet = Fleet::default();
-    fleet.tenants.insert("city".into(), Tenant::default());
-    for site in ["a", "b"] {
-        let spec = Site {
-            ceiling_percent: 100,
-            ..Site::default()
-        };
-        fleet.sites.insert(site.into(), spec);
-        let rack = Rack {
-            site: site.into(),
-            derate_percent: 100,
-            feeds: vec![Feed {
-                name: "f".to_owned(),
-                watts: if site == "b" { feed_watts } else { 1000 },
-                panel: None,
-            }],
-            ..Rack::default()
-        };
-        fleet.racks.insert(format!("{site}-r").into(), rack);
-        let host = Host {
-            rack: format!("{site}-r").into(),
-            site: site.into(),
-            cpu_milli: 3000,
-            memory_mib: 8192,
-            idle_watts: 100,
-            max_watts: 110,
-            powered: true,
-            ..Host::default()
-        };
-        fleet.hosts.insert(format!("{site}-h").into(), host);
-    }
+    let shape = Shape {
+        hosts: 1,
+        cores: 3,
+        max_watts: 110,
+        feed_watts: 1000,
+    };
+    let mut fleet = fleet_of(&["a", "b"], &shape);
+    let rack = fleet.racks.get_mut(&"b-r".into()).expect("there");
+    rack.feeds[0].watts = feed_watts;
     for (name, site, copies) in [("register", "a", 2), ("map", "b", 1)] {
         let server = Server {
             tenant: "city".into(),
@@ -49,7 +29,7 @@ fn fleet(feed_watts: i64) -> Fleet {
             current: Some(Placement {
                 site: site.into(),
                 rack: format!("{site}-r").into(),
-                host: Some(HostName::from(format!("{site}-h"))),
+                host: Some(HostName::from(format!("{site}-h1"))),
                 ..Placement::default()
             }),
             ..Server::default()

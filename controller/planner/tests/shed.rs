@@ -4,51 +4,17 @@
 
 #[allow(dead_code, reason = "each test binary uses its own part")]
 mod fleets;
+mod small;
 
 use proptest::prelude::*;
 use raidc_planner::{
-    ExcessOf, Feed, Fleet, Host, HostName, Placement, Plan, PlanOptions, Rack, Server, ServerId, ShedReason,
-    Site, Tenant, check, confirm_shed, plan, simulate_loss,
+    ExcessOf, Fleet, HostName, Placement, Plan, PlanOptions, Server, ServerId, ShedReason, check,
+    confirm_shed, plan, simulate_loss,
 };
+use small::two_full_sites;
 
 fn decide(fleet: &Fleet) -> Plan {
     plan(fleet, &PlanOptions::default())
-}
-
-/// Two sites with one host of eight cores each, which draws 100 W idle and 10 W for each core that is sold.
-fn two_sites() -> Fleet {
-    let mut fleet = Fleet::default();
-    fleet.tenants.insert("city".into(), Tenant::default());
-    for site in ["a", "b"] {
-        let spec = Site {
-            ceiling_percent: 100,
-            ..Site::default()
-        };
-        fleet.sites.insert(site.into(), spec);
-        let rack = Rack {
-            site: site.into(),
-            derate_percent: 100,
-            feeds: vec![Feed {
-                name: "f".to_owned(),
-                watts: 180,
-                panel: None,
-            }],
-            ..Rack::default()
-        };
-        fleet.racks.insert(format!("{site}-r").into(), rack);
-        let host = Host {
-            rack: format!("{site}-r").into(),
-            site: site.into(),
-            cpu_milli: 8000,
-            memory_mib: 8192,
-            idle_watts: 100,
-            max_watts: 180,
-            powered: true,
-            ..Host::default()
-        };
-        fleet.hosts.insert(format!("{site}-h").into(), host);
-    }
-    fleet
 }
 
 fn run(fleet: &mut Fleet, name: &str, site: &str, cores: i64, tier: i64) {
@@ -60,7 +26,7 @@ fn run(fleet: &mut Fleet, name: &str, site: &str, cores: i64, tier: i64) {
         current: Some(Placement {
             site: site.into(),
             rack: format!("{site}-r").into(),
-            host: Some(HostName::from(format!("{site}-h"))),
+            host: Some(HostName::from(format!("{site}-h1"))),
             ..Placement::default()
         }),
         ..Server::default()
@@ -79,7 +45,7 @@ fn cut(fleet: &mut Fleet, site: &str, watts: i64) {
 
 /// Both hosts full: nobody can move.
 fn full() -> Fleet {
-    let mut fleet = two_sites();
+    let mut fleet = two_full_sites();
     for (name, cores, tier) in [("register", 3, 1), ("mail", 3, 2), ("kiosk", 1, 3), ("map", 1, 3)] {
         run(&mut fleet, name, "a", cores, tier);
     }
@@ -154,7 +120,7 @@ fn an_important_server_never_stays_down_for_a_lesser_one_where_its_data_is() {
         .expect("placed")
         .copy_sites
         .insert("a".into());
-    fleet.hosts.remove(&"b-h".into());
+    fleet.hosts.remove(&"b-h1".into());
     let down = decide(&fleet);
     assert_eq!(check(&fleet, &down), vec![]);
     assert_eq!(stopped(&down), ["kiosk", "map"]);
@@ -184,8 +150,8 @@ fn lost(fleet: &mut Fleet, name: &str, cores: i64, tier: i64) {
 
 #[test]
 fn nobody_is_told_to_stop_for_one_that_is_no_more_important() {
-    let mut fleet = two_sites();
-    let second = fleet.hosts[&"a-h".into()].clone();
+    let mut fleet = two_full_sites();
+    let second = fleet.hosts[&"a-h1".into()].clone();
     fleet.hosts.insert("a-h2".into(), second);
     run(&mut fleet, "kiosk", "a", 8, 3);
     let kiosk = fleet
@@ -195,7 +161,7 @@ fn nobody_is_told_to_stop_for_one_that_is_no_more_important() {
     kiosk.current.as_mut().expect("placed").host = Some("a-h2".into());
     lost(&mut fleet, "register", 7, 1);
     lost(&mut fleet, "map", 2, 3);
-    fleet.hosts.remove(&"b-h".into());
+    fleet.hosts.remove(&"b-h1".into());
     // 280 W are drawn. The register starts on the first host when the kiosk stops; then there is room for the map where the kiosk was.
     fleet.racks.get_mut(&"a-r".into()).expect("there").feeds[0].watts = 290;
     let plan = decide(&fleet);

@@ -2,10 +2,13 @@
 
 #![allow(clippy::expect_used, reason = "a test may fail loudly")]
 
+mod small;
+
 use raidc_planner::{
-    Feed, Fleet, Host, LossOutcome, Placement, Plan, PlanOptions, Rack, Scenario, Server, ServerId, Site,
-    Tenant, check, confirm_shed, plan, simulate_loss,
+    Fleet, LossOutcome, Placement, Plan, PlanOptions, Scenario, Server, ServerId, check, confirm_shed, plan,
+    simulate_loss,
 };
+use small::two_full_sites;
 
 fn of(name: &str) -> ServerId {
     ServerId::new("city", name)
@@ -13,38 +16,7 @@ fn of(name: &str) -> ServerId {
 
 /// Two sites with one full host each; the register of b has its data at a too, and is more important than what runs there.
 fn fleet() -> Fleet {
-    let mut fleet = Fleet::default();
-    fleet.tenants.insert("city".into(), Tenant::default());
-    for site in ["a", "b"] {
-        let spec = Site {
-            ceiling_percent: 100,
-            ..Site::default()
-        };
-        fleet.sites.insert(site.into(), spec);
-        let feed = Feed {
-            name: "f".to_owned(),
-            watts: 180,
-            panel: None,
-        };
-        let rack = Rack {
-            site: site.into(),
-            derate_percent: 100,
-            feeds: vec![feed],
-            ..Rack::default()
-        };
-        fleet.racks.insert(format!("{site}-r").into(), rack);
-        let host = Host {
-            rack: format!("{site}-r").into(),
-            site: site.into(),
-            cpu_milli: 8000,
-            memory_mib: 8192,
-            idle_watts: 100,
-            max_watts: 180,
-            powered: true,
-            ..Host::default()
-        };
-        fleet.hosts.insert(format!("{site}-h").into(), host);
-    }
+    let mut fleet = two_full_sites();
     for (name, site, cores, tier) in [
         ("kiosk", "a", 2, 3),
         ("map", "a", 2, 3),
@@ -55,7 +27,7 @@ fn fleet() -> Fleet {
         let current = Placement {
             site: site.into(),
             rack: format!("{site}-r").into(),
-            host: Some(format!("{site}-h").into()),
+            host: Some(format!("{site}-h1").into()),
             copy_sites: (name == "register").then(|| "a".into()).into_iter().collect(),
             ..Placement::default()
         };

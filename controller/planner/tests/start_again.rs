@@ -5,8 +5,8 @@
 mod small;
 
 use raidc_planner::{
-    DemandId, Fleet, HostUse, Placement, Plan, PlanOptions, Server, ServerId, State, Waiting, WaitingOn,
-    check, confirm_waiting, plan,
+    DemandId, Fleet, HostUse, Placement, Plan, PlanOptions, Resource, Server, ServerId, State, Waiting,
+    WaitingOn, check, confirm_waiting, plan,
 };
 use small::sites;
 
@@ -81,6 +81,52 @@ fn one_without_room_at_its_copy_is_never_told_of_sites_that_have_none() {
 }
 
 #[test]
+fn one_that_starts_at_the_price_of_a_ceiling_is_never_told_to_wait_for_it() {
+    // It was once told of the ceiling that lacks the least, at a site without a copy.
+    let mut fleet = lost();
+    for (site, percent) in [("b", 12), ("c", 18)] {
+        fleet.sites.get_mut(&site.into()).expect("there").ceiling_percent = percent;
+    }
+    assert_eq!(decide(&fleet).servers[&register()].placement.site.as_str(), "b");
+    fleet.racks.get_mut(&"b-r".into()).expect("there").max_watts = Some(120);
+    let waiting = waits(&fleet);
+    assert!(
+        matches!(&waiting.on, WaitingOn::RackWatts { rack, .. } if rack.as_str() == "b-r"),
+        "{waiting:?}"
+    );
+}
+
+#[test]
+fn one_without_room_is_never_told_that_a_reserve_stands_in_its_way() {
+    let mut fleet = lost();
+    fleet.hosts.remove(&"b-h2".into());
+    for (name, site, copies, cores) in [("map", "b", 1, 5), ("mail", "c", 2, 2)] {
+        let server = Server {
+            tenant: "city".into(),
+            cpu_milli: cores * 1000,
+            memory_mib: 1024,
+            copies,
+            current: Some(Placement {
+                site: site.into(),
+                rack: format!("{site}-r").into(),
+                host: Some(format!("{site}-h1").into()),
+                backup: (copies > 1).then(|| "b-h1".into()),
+                copy_sites: (copies > 1).then(|| "b".into()).into_iter().collect(),
+            }),
+            ..Server::default()
+        };
+        fleet.servers.insert(ServerId::new("city", name), server);
+    }
+    // Five of eight cores are in use and two are reserved: three are free for one that is down.
+    let full = WaitingOn::HostFull {
+        resource: Resource::Cpu,
+        asked: 4000,
+        free: 3000,
+    };
+    assert_eq!(waits(&fleet).on, full);
+}
+
+#[test]
 fn one_larger_than_the_hosts_at_its_copy_is_never_told_of_larger_ones_elsewhere() {
     let mut fleet = lost();
     for host in ["b-h1", "b-h2"] {
@@ -106,8 +152,8 @@ fn a_copy_at_a_closed_site_is_never_called_a_policy_with_too_many_copies() {
     assert_eq!(waiting.on, at_b);
     assert_eq!(
         waiting.on.to_string(),
-        "it may start only where a copy of its data is, at b, and no host there takes it now (cordoned, draining, fenced or \
-         unreadable, or not a site it may use): make a host there usable again"
+        "it may start only where a copy of its data is, at b, and no host there takes it now (cordoned, fenced or \
+         unreadable): make a host there usable again"
     );
     // A site that comes back is one where it may start: what it left there is as good as it was.
     fleet.sites.get_mut(&"a".into()).expect("there").state = State::Active;

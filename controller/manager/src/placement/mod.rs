@@ -5,12 +5,13 @@
 //! publishes the decision. What the reconcilers carry out is what `status` records; the published decision says why.
 
 mod decide;
+mod tell;
 mod write;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use raidc_planner::{Fault, Fleet, Move, Plan, PlanOptions, Spot};
+use raidc_planner::{Fault, Fleet, Plan, PlanOptions};
 use tokio::sync::watch;
 
 use crate::inventory::overlay::Overlay;
@@ -23,6 +24,7 @@ use crate::runtime::metrics::Metrics;
 use crate::runtime::writer::Writer;
 
 pub use decide::{Wanted, wanted};
+use tell::{log_moves, log_nowhere};
 
 /// The world must be quiet for this long before a plan is made …
 const QUIET: Duration = Duration::from_millis(50);
@@ -179,40 +181,6 @@ impl Placement {
             });
             true
         });
-    }
-}
-
-/// Every move of a plan that the plan before did not have: why something is elsewhere today is asked weeks later.
-fn log_moves(planned: &[Move], before: &mut Vec<Move>) {
-    for change in planned.iter().filter(|change| !before.contains(change)) {
-        let spot = |spot: &Spot| format!("{}/{}/{}", spot.site, spot.rack, spot.host);
-        tracing::info!(
-            server = %change.server,
-            kind = ?change.kind,
-            from = spot(&change.from),
-            to = spot(&change.to),
-            reason = ?change.reason,
-            "a move is planned"
-        );
-    }
-    planned.clone_into(before);
-}
-
-/// Nodes that no Site can name are named here, in one line, when they are news: Kubernetes gives no better place that costs no
-/// write on every start, and the metric `raidc_unusable_nodes` counts them.
-fn log_nowhere(notes: &Notes, before: &Notes) {
-    let news: Vec<_> = notes
-        .nodes
-        .iter()
-        .filter(|(name, node)| node.site.is_none() && before.nodes.get(name) != Some(node))
-        .collect();
-    if let Some((_, node)) = news.first() {
-        tracing::warn!(
-            nodes = news.len(),
-            reason = node.note.reason,
-            "nodes are not used and belong to no Site; the first: {}",
-            node.note.message
-        );
     }
 }
 

@@ -165,8 +165,8 @@ impl fmt::Display for WaitingOn {
             ),
             Self::CopySitesClosed { sites } => write!(
                 f,
-                "it may start only where a copy of its data is, at {}, and no host there takes it now (cordoned, draining, \
-                 fenced or unreadable, or not a site it may use): make a host there usable again",
+                "it may start only where a copy of its data is, at {}, and no host there takes it now (cordoned, fenced or \
+                 unreadable): make a host there usable again",
                 listed(sites)
             ),
             Self::NotAllowedSite { allowed } => write!(

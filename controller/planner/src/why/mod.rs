@@ -65,21 +65,12 @@ pub(crate) fn primary(world: &World<'_>, books: &mut Books, server: usize) -> Wa
     if let Some(on) = structural(world, books, server) {
         return Waiting::on(on);
     }
-    among(world, books, server, &|_| true)
-}
-
-/// As [`primary`], where nothing structural speaks against it and only these sites will do.
-fn among(world: &World<'_>, books: &mut Books, server: usize, will_do: &dyn Fn(usize) -> bool) -> Waiting {
     let demand = world.servers[server].demand;
     let mut considered = Considered::default();
     let mut nearest: Option<(Against, usize)> = None;
     let mut fitting: BTreeMap<usize, (i64, usize)> = BTreeMap::new();
     for host in 0..world.hosts.len() {
-        let fit = match fits::primary(world, books, server, host) {
-            _ if !will_do(world.hosts[host].site) => Err(Against::NoCopy),
-            fit => fit,
-        };
-        match fit {
+        match fits::primary(world, books, server, host) {
             Ok(()) => {
                 considered.fit += 1;
                 let score = crate::score::primary(world, books, world.servers[server].demand, host);
@@ -179,25 +170,44 @@ pub(crate) fn homeless(world: &World<'_>, books: &mut Books, server: usize) -> W
 }
 
 /// Why a released server finds no place: what it left may be stale, so only its copies and, where that takes servers
-/// again, its old site will do.
-fn where_copies_are(world: &World<'_>, books: &mut Books, server: usize, was: &Was) -> Waiting {
-    let will_do = |site: usize| was.site == site || was.copies.contains(&site);
+/// again, its old site will do. There it starts at the price of ceilings and reserves, so that only what is physically
+/// short can hold it up.
+fn where_copies_are(world: &World<'_>, books: &Books, server: usize, was: &Was) -> Waiting {
+    let will_do =
+        |host: usize| was.site == world.hosts[host].site || was.copies.contains(&world.hosts[host].site);
     let usable: Vec<usize> = (0..world.hosts.len())
-        .filter(|&host| {
-            let dense = &world.hosts[host];
-            dense.open && will_do(dense.site) && world.servers[server].allows(dense.site)
-        })
+        .filter(|&host| will_do(host) && world.hosts[host].takes_over())
         .collect();
-    if usable.is_empty() {
-        let sites = was.copies.iter().map(|&site| world.sites[site].name.clone());
-        return Waiting::on(WaitingOn::CopySitesClosed {
-            sites: sites.collect(),
-        });
+    if let Some(on) = larger_than(world, server, &usable).filter(|_| !usable.is_empty()) {
+        return Waiting::on(on);
     }
-    match larger_than(world, server, &usable) {
-        Some(on) => Waiting::on(on),
-        None => among(world, books, server, &will_do),
+    let mut considered = Considered::default();
+    let mut nearest: Option<(Against, usize)> = None;
+    for host in 0..world.hosts.len() {
+        let fit = if will_do(host) {
+            fits::takeover(world, books, server, host)
+        } else {
+            Err(Against::NoCopy)
+        };
+        match fit {
+            Ok(()) => considered.fit += 1,
+            Err(against) => {
+                *considered.refused.entry(against.reason().to_owned()).or_default() += 1;
+                nearest = nearer(nearest, against, host, world.servers[server].demand);
+            }
+        }
     }
+    let on = match nearest {
+        Some((against, host)) if !usable.is_empty() => primary_text(world, books, server, against, host),
+        _ => WaitingOn::CopySitesClosed {
+            sites: was
+                .copies
+                .iter()
+                .map(|&site| world.sites[site].name.clone())
+                .collect(),
+        },
+    };
+    Waiting { on, considered }
 }
 
 fn nearer(

@@ -138,7 +138,7 @@ fn speaks_against(
 }
 
 /// The ceiling that lacks the least.
-pub(super) fn ceiling_text(world: &World<'_>, books: &Books, server: usize) -> WaitingOn {
+fn ceiling_text(world: &World<'_>, books: &Books, server: usize) -> WaitingOn {
     let wanted = &world.servers[server];
     let mut best: Option<(i64, usize, usize)> = None;
     for (site, dense) in world.sites.iter().enumerate() {
@@ -169,7 +169,7 @@ pub(super) fn ceiling_text(world: &World<'_>, books: &Books, server: usize) -> W
 }
 
 /// The site with the most storage left, of those that have too little.
-pub(super) fn storage_text(world: &World<'_>, books: &Books, server: usize) -> WaitingOn {
+fn storage_text(world: &World<'_>, books: &Books, server: usize) -> WaitingOn {
     let wanted = &world.servers[server];
     let left = |site: usize| {
         world.sites[site]

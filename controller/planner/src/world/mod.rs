@@ -198,6 +198,13 @@ pub(crate) struct Was {
     pub(crate) copies: Vec<usize>,
 }
 
+impl DenseHost {
+    /// Whether a server that is down may be started here, at the price of ceilings and reserves.
+    pub(crate) fn takes_over(&self) -> bool {
+        !self.held && (self.open || self.keeps_reserves)
+    }
+}
+
 impl DenseServer {
     /// Whether the policy keeps more than one copy.
     pub(crate) fn is_protected(&self) -> bool {

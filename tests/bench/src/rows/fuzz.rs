@@ -344,8 +344,9 @@ mod tests {
     fn no_event_of_five_thousand_ever_breaks_a_rule() {
         // A copy was once said to be made to make room: after 4,471 of the first. One that was let in lost its reserve to a takeover
         // in the same plan and stayed in without: after 4,494 of the second.
-        for seed in [1, 13] {
-            assert_eq!(super::run(5000, seed).first, None, "seed {seed}");
+        // Of the third, released servers were told of ceilings, which do not hold them up, at sites without a copy.
+        for (seed, events) in [(1, 5000), (13, 5000), (8, 700)] {
+            assert_eq!(super::run(events, seed).first, None, "seed {seed}");
         }
     }
 

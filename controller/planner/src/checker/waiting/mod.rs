@@ -4,6 +4,7 @@
 //! Not part of `check`: it takes O(waiting x hosts^2) at worst. A reason that says that there is no place is refuted by
 //! naming one. What "true" means beyond that is written at each variant, in `servers.rs` and `devices.rs`.
 
+mod again;
 // One arm per reason, as the sentence at each arm says what it has to mean.
 #[allow(clippy::too_many_lines)]
 mod devices;

@@ -102,31 +102,10 @@ impl<'m, 'a> Room<'m, 'a> {
         room
     }
 
-    /// Whether a site takes this server as a new one, or as one that starts again from its copies.
+    /// Whether a site takes this server as a new one.
     pub(super) fn may_use(&self, spec: &Server, site: usize) -> bool {
-        let starts = self.left(spec).is_none_or(|home| home == site) || self.copies(spec).contains(&site);
         let site = &self.model.base.sites[site];
-        site.state == State::Active && allows(spec, site.name) && starts
-    }
-
-    /// The site that a released server has lost its place at. It may start there again, or where its copies are.
-    pub(super) fn left(&self, spec: &Server) -> Option<usize> {
-        let (base, was) = (&self.model.base, spec.current.as_ref().filter(|_| spec.released)?);
-        let host = was.host.as_ref().and_then(|name| base.host_named(name));
-        host.map_or_else(|| base.site(&was.site), |at| Some(base.hosts[at].site))
-    }
-
-    /// The sites of the copies on record, ascending by name; the reserve is where one is.
-    pub(super) fn copies(&self, spec: &Server) -> Vec<usize> {
-        let (base, Some(was)) = (&self.model.base, &spec.current) else {
-            return Vec::new();
-        };
-        let reserve = was.backup.as_ref().and_then(|name| base.host_named(name));
-        let mut sites: Vec<usize> = was.copy_sites.iter().filter_map(|name| base.site(name)).collect();
-        sites.extend(reserve.map(|at| base.hosts[at].site));
-        sites.sort_unstable_by_key(|&site| base.sites[site].name);
-        sites.dedup();
-        sites
+        site.state == State::Active && allows(spec, site.name)
     }
 
     /// What is free on a host beside its servers and the most that any loss brings, per measure.
@@ -158,6 +137,9 @@ impl<'m, 'a> Room<'m, 'a> {
         let woken = |f: &usize| if self.hosts[at].contains_key(f) { wakes } else { 0 };
         let added = self.racks[host.rack].iter().map(|(f, mw)| mw - woken(f));
         let left = self.model.base.racks[host.rack].capacity_mw - self.model.drawn_mw[host.rack];
+        if self.left(seeker.spec).is_some() {
+            return (asked, left);
+        }
         (asked, left - added.max().unwrap_or(0).max(0))
     }
 
@@ -295,7 +277,12 @@ impl<'m, 'a> Room<'m, 'a> {
     }
 
     /// Whether a server at this host would be away from another of its affinity group.
-    fn strays(&self, seeker: &Seeker<'_>, at: usize, place: impl Fn(&Placed<'_>) -> Option<usize>) -> bool {
+    pub(super) fn strays(
+        &self,
+        seeker: &Seeker<'_>,
+        at: usize,
+        place: impl Fn(&Placed<'_>) -> Option<usize>,
+    ) -> bool {
         let Some(mine) = &seeker.spec.together else {
             return false;
         };
@@ -316,7 +303,7 @@ impl<'m, 'a> Room<'m, 'a> {
         server.backup.filter(stands)
     }
 
-    fn meet(&self, by: ApartBy, here: usize, there: usize) -> bool {
+    pub(super) fn meet(&self, by: ApartBy, here: usize, there: usize) -> bool {
         let (one, two) = (&self.model.base.hosts[here], &self.model.base.hosts[there]);
         match by {
             ApartBy::Host => here == there,

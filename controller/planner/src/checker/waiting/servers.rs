@@ -61,9 +61,28 @@ pub(super) fn judge(
                 });
                 say(format!("it would fit on {}{beside}", name(at)));
             }
+            if room.left(spec).is_some() {
+                again(room, &seeker, on, say);
+            }
             structure(room, &seeker, on, say);
             amounts(room, &seeker, on, say);
         }
+    }
+}
+
+/// One that was released starts wherever it physically can; ceilings, reserves and a second site do not hold it up.
+fn again(room: &Room<'_, '_>, seeker: &Seeker<'_>, on: &WaitingOn, say: &mut impl FnMut(String)) {
+    if let Some(at) = (0..room.model.base.hosts.len()).find(|&at| room.could_start(seeker, at)) {
+        say(format!("it could start on {}", room.model.base.hosts[at].name));
+    }
+    if let WaitingOn::SiteCeiling { .. }
+    | WaitingOn::Storage { .. }
+    | WaitingOn::ReserveForLoss { .. }
+    | WaitingOn::HostsAsleep { .. }
+    | WaitingOn::NoSecondSite { .. }
+    | WaitingOn::SharedRisk { .. } = on
+    {
+        say("that does not hold up one that is down".to_owned());
     }
 }
 
@@ -102,9 +121,8 @@ fn structure(room: &Room<'_, '_>, seeker: &Seeker<'_>, on: &WaitingOn, say: &mut
         .filter(|&site| room.may_use(spec, site))
         .collect();
     let usable = || {
-        base.hosts
-            .iter()
-            .filter(|host| host.open && open.contains(&host.site))
+        let all = base.hosts.iter().enumerate();
+        all.filter(|(at, _)| room.takes(spec, *at)).map(|(_, host)| host)
     };
     match on {
         // True when that many hosts are at the sites it may use and none of them is open to it.
@@ -206,7 +224,7 @@ fn amounts(room: &Room<'_, '_>, seeker: &Seeker<'_>, on: &WaitingOn, say: &mut i
     let (base, spec) = (&room.model.base, seeker.spec);
     let hosts = || {
         let all = base.hosts.iter().enumerate();
-        all.filter(|(_, host)| host.open && room.may_use(spec, host.site))
+        all.filter(|(at, _)| room.takes(spec, *at))
     };
     match on {
         // True when the site takes it, uses so much of such a ceiling, and would be above it.
@@ -245,7 +263,7 @@ fn amounts(room: &Room<'_, '_>, seeker: &Seeker<'_>, on: &WaitingOn, say: &mut i
             let mut shown = false;
             let mut nearest: Option<i64> = None;
             for (at, host) in hosts() {
-                let left = room.free(at);
+                let left = room.free_for(spec, at);
                 shown |= left[d] == *free || host.build.room[d] == *free;
                 let large_enough = (0..2).all(|d| seeker.need[d] <= host.build.room[d]);
                 if large_enough && seeker.need[d] > left[d] && seeker.need[1 - d] <= left[1 - d] {
