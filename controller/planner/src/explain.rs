@@ -67,9 +67,21 @@ fn explain_server(fleet: &Fleet, plan: &Plan, id: &ServerId, explanation: &mut E
     let mut engine = Engine::new(&world, &PlanOptions::default());
     adopt::adopt(&mut engine);
     engine.books.lift(&world, server);
+    // One that lost its place starts where its data is, also at a site that takes nothing new.
+    let again = world.servers[server]
+        .was
+        .as_ref()
+        .filter(|_| world.servers[server].released);
     for (site, dense) in world.sites.iter().enumerate() {
         let mut view = SiteView::default();
-        if !dense.open {
+        if let Some(was) = again {
+            let takes = |&host: &usize| world.hosts[host].takes_over();
+            if !was.has_data(site) {
+                view.closed = Some("has no copy of its data to start from".to_owned());
+            } else if !dense.hosts.iter().any(takes) {
+                view.closed = Some("no host takes anything now".to_owned());
+            }
+        } else if !dense.open {
             view.closed = Some("takes nothing new".to_owned());
         } else if !world.servers[server].allows(site) {
             view.closed = Some("not among the sites it may use".to_owned());
@@ -77,7 +89,11 @@ fn explain_server(fleet: &Fleet, plan: &Plan, id: &ServerId, explanation: &mut E
         for &host in &dense.hosts {
             let name = &world.racks[world.hosts[host].rack].name;
             let rack = view.racks.entry(name.clone()).or_default();
-            match fits::primary(&world, &engine.books, server, host) {
+            let fit = match again {
+                Some(was) => fits::again(&world, &engine.books, server, was, host),
+                None => fits::primary(&world, &engine.books, server, host),
+            };
+            match fit {
                 Ok(()) => (view.fit, rack.fit) = (view.fit + 1, rack.fit + 1),
                 Err(against) => {
                     for refused in [&mut view.refused, &mut rack.refused] {

@@ -4,7 +4,7 @@ use crate::apart;
 use crate::reason::Resource;
 use crate::state::Books;
 use crate::together;
-use crate::world::{DIMS, World};
+use crate::world::{DIMS, Was, World};
 
 /// What speaks against a host, in the order in which it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -187,6 +187,21 @@ pub(crate) fn takeover(world: &World<'_>, books: &Books, server: usize, host: us
         return Err(Against::Together);
     }
     Ok(())
+}
+
+/// What speaks against starting a released server again on `host`: it needs its data there.
+pub(crate) fn again(
+    world: &World<'_>,
+    books: &Books,
+    server: usize,
+    was: &Was,
+    host: usize,
+) -> Result<(), Against> {
+    if was.has_data(world.hosts[host].site) {
+        takeover(world, books, server, host)
+    } else {
+        Err(Against::NoCopy)
+    }
 }
 
 /// Whether the site may use that much more.

@@ -6,7 +6,7 @@ mod small;
 
 use raidc_planner::{
     DemandId, Fleet, HostUse, Placement, Plan, PlanOptions, Resource, Server, ServerId, State, Waiting,
-    WaitingOn, check, confirm_waiting, plan,
+    WaitingOn, check, confirm_waiting, explain, plan,
 };
 use small::sites;
 
@@ -77,7 +77,19 @@ fn one_without_room_at_its_copy_is_never_told_of_sites_that_have_none() {
     // The first host is on and draws 100 W; four cores more draw 40.
     assert_eq!((rack.as_str(), *asked, *headroom), ("b-r", 40, 20));
     assert_eq!(waiting.considered.fit, 0);
-    assert_eq!(waiting.considered.refused["NoCopyThere"], 2, "both hosts of c");
+    // Both hosts of c, and none of a, where what it left may be stale but would do if the site came back.
+    assert_eq!(waiting.considered.refused["NoCopyThere"], 2);
+    // What is said per site agrees: nothing fits anywhere, c has no copy and a is fenced.
+    let explained = explain(&fleet, &decide(&fleet), &DemandId::Server(register()));
+    assert!(
+        explained.sites.values().all(|view| view.fit == 0),
+        "{explained:?}"
+    );
+    let closed = |site: &str| explained.sites[&site.into()].closed.as_deref();
+    assert_eq!(closed("a"), Some("no host takes anything now"));
+    assert_eq!(closed("b"), None);
+    assert_eq!(closed("c"), Some("has no copy of its data to start from"));
+    assert_eq!(explained.fixes, ["free 20 W there or add a feed"]);
 }
 
 #[test]

@@ -173,10 +173,8 @@ pub(crate) fn homeless(world: &World<'_>, books: &mut Books, server: usize) -> W
 /// again, its old site will do. There it starts at the price of ceilings and reserves, so that only what is physically
 /// short can hold it up.
 fn where_copies_are(world: &World<'_>, books: &Books, server: usize, was: &Was) -> Waiting {
-    let will_do =
-        |host: usize| was.site == world.hosts[host].site || was.copies.contains(&world.hosts[host].site);
     let usable: Vec<usize> = (0..world.hosts.len())
-        .filter(|&host| will_do(host) && world.hosts[host].takes_over())
+        .filter(|&host| was.has_data(world.hosts[host].site) && world.hosts[host].takes_over())
         .collect();
     if let Some(on) = larger_than(world, server, &usable).filter(|_| !usable.is_empty()) {
         return Waiting::on(on);
@@ -184,12 +182,7 @@ fn where_copies_are(world: &World<'_>, books: &Books, server: usize, was: &Was) 
     let mut considered = Considered::default();
     let mut nearest: Option<(Against, usize)> = None;
     for host in 0..world.hosts.len() {
-        let fit = if will_do(host) {
-            fits::takeover(world, books, server, host)
-        } else {
-            Err(Against::NoCopy)
-        };
-        match fit {
+        match fits::again(world, books, server, was, host) {
             Ok(()) => considered.fit += 1,
             Err(against) => {
                 *considered.refused.entry(against.reason().to_owned()).or_default() += 1;

@@ -205,6 +205,13 @@ impl DenseHost {
     }
 }
 
+impl Was {
+    /// Whether its data is at this site: a copy, or what it left there.
+    pub(crate) fn has_data(&self, site: usize) -> bool {
+        self.site == site || self.copies.contains(&site)
+    }
+}
+
 impl DenseServer {
     /// Whether the policy keeps more than one copy.
     pub(crate) fn is_protected(&self) -> bool {
