@@ -5,14 +5,27 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+/// Whether two names are the same. Those of a plan are mostly the fleet's own, so that their text need not be read;
+/// `Arc` has no such shortcut for `str`.
+fn same(one: &Arc<str>, other: &Arc<str>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
+}
+
 /// Makes a newtype of shared text for one kind of name: a plan repeats each name many times, and cloning shared text
 /// copies no bytes.
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Default, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[allow(clippy::derived_hash_with_manual_eq, reason = "equal as the text is, only sooner")]
         #[serde(from = "String", into = "String")]
         pub struct $name(Arc<str>);
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                same(&self.0, &other.0)
+            }
+        }
 
         impl $name {
             /// The name as text.
@@ -72,13 +85,20 @@ name!(
 macro_rules! namespaced {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Default, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[allow(clippy::derived_hash_with_manual_eq, reason = "equal as the text is, only sooner")]
         #[serde(from = "String", into = "String")]
         pub struct $name {
             /// Namespace of the object.
             pub namespace: Arc<str>,
             /// Name of the object in its namespace.
             pub name: Arc<str>,
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                same(&self.name, &other.name) && same(&self.namespace, &other.namespace)
+            }
         }
 
         impl $name {

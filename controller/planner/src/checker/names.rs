@@ -27,6 +27,10 @@ impl Hasher for Mix {
         self.take(u64::from_le_bytes(last));
     }
 
+    fn write_usize(&mut self, number: usize) {
+        self.take(number as u64);
+    }
+
     fn write_u8(&mut self, byte: u8) {
         self.take(u64::from(byte));
     }
@@ -39,25 +43,39 @@ impl Hasher for Mix {
 
 /// From a name to its index.
 #[derive(Default)]
-pub(super) struct Index<'a>(HashMap<&'a str, usize, BuildHasherDefault<Mix>>);
+pub(super) struct Index<'a> {
+    names: HashMap<&'a str, usize, BuildHasherDefault<Mix>>,
+    /// By where the text lies. A plan's names are mostly the fleet's own, and those are found without reading them. The
+    /// texts that were given outlive this, so that nothing else can come to lie there.
+    places: HashMap<(usize, usize), usize, BuildHasherDefault<Mix>>,
+}
+
+/// Where a text lies, and its length: a text may begin with another.
+fn place(name: &str) -> (usize, usize) {
+    (name.as_ptr() as usize, name.len())
+}
 
 impl<'a> Index<'a> {
     /// An empty one with room for this many.
     pub(super) fn sized(names: usize) -> Self {
-        Self(HashMap::with_capacity_and_hasher(
-            names,
-            BuildHasherDefault::default(),
-        ))
+        Self {
+            names: HashMap::with_capacity_and_hasher(names, BuildHasherDefault::default()),
+            places: HashMap::with_capacity_and_hasher(names, BuildHasherDefault::default()),
+        }
     }
 
     /// The index of a name.
     pub(super) fn get(&self, name: &str) -> Option<usize> {
-        self.0.get(name).copied()
+        let known = self.places.get(&place(name));
+        known.or_else(|| self.names.get(name)).copied()
     }
 
     /// Gives a name its index; the last one given holds.
     pub(super) fn set(&mut self, name: &'a str, index: usize) {
-        self.0.insert(name, index);
+        if self.names.insert(name, index).is_some() {
+            self.places.clear();
+        }
+        self.places.insert(place(name), index);
     }
 }
 
@@ -77,5 +95,19 @@ mod tests {
         }
         assert_eq!(index.get("host-5000"), None);
         assert_eq!(index.get(""), None);
+        // The same text elsewhere, and a part of one that lies where it does.
+        assert_eq!(index.get("host-00042"), Some(42));
+        assert_eq!(index.get(&names[42][..9]), None);
+    }
+
+    #[test]
+    fn the_last_index_of_a_name_is_never_hidden_by_an_earlier_one() {
+        let (one, two) = ("talsi".to_owned(), "talsi".to_owned());
+        let mut index = Index::default();
+        index.set(&one, 1);
+        index.set(&two, 2);
+        assert_eq!((index.get(&one), index.get(&two)), (Some(2), Some(2)));
+        index.set("", 3);
+        assert_eq!((index.get(""), index.get(&one)), (Some(3), Some(2)));
     }
 }

@@ -63,7 +63,7 @@ fn rows(context: &mut Context, name: &str, fleet: &Fleet, goals_for_time: bool, 
     );
     let (hosts, servers) = first_fit::arrays(fleet);
     let [bulk, first_fit, bare, checker] = medians(
-        context.runs,
+        3 * context.runs,
         [
             &mut || keep(&plan(fleet, &options)),
             &mut || keep(&first_fit::named(fleet)),

@@ -24,7 +24,7 @@ pub(crate) fn loss(context: &mut Context) {
         return;
     };
     let [decision, bulk] = medians(
-        context.runs,
+        3 * context.runs,
         [&mut || keep(&simulate_loss(&fleet, &made, worst)), &mut || {
             keep(&plan(&fresh, &options));
         }],
