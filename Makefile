@@ -38,7 +38,7 @@ MUTANTS ?= checker/**/*.rs place.rs fits.rs score.rs copies.rs reserves.rs prote
 mutants: ## Change the planner's code in a thousand places and see whether a test notices (hours; MUTANTS=place.rs for one file)
 	CARGO_PROFILE_DEV_DEBUG=0 cargo mutants -p raidc-planner -o target --timeout 120 \
 	  $(foreach file,$(MUTANTS),-f 'controller/planner/src/$(file)') \
-	  -C=--config=profile.dev.package.raidc-planner.opt-level=1 || [[ $$? == [23] ]]
+	  -C=--config=profile.test.package.raidc-planner.opt-level=1 || [[ $$? == [23] ]]
 	@echo 'Not noticed:'; cat target/mutants.out/missed.txt
 
 .PHONY: check
