@@ -13,6 +13,8 @@ use raidc_crds::names;
 use raidc_crds::quantity::Quantity;
 use raidc_planner::DemandId;
 use raidc_planner::ServerId;
+use raidc_planner::SiteName;
+use raidc_planner::State;
 use raidc_planner::Waiting;
 
 use crate::Ctx;
@@ -66,6 +68,8 @@ pub struct Told {
     pub unprotected: Option<Waiting>,
     /// It was not given to the planner.
     pub note: Option<Note>,
+    /// The state of the server's site, as the plan took it; `None` without a site, or when the plan knows no such site.
+    pub site: Option<State>,
 }
 
 /// Everything that is known about one server.
@@ -115,7 +119,7 @@ pub fn gather(ctx: &Ctx, server: &VirtualServer) -> World {
             .into_iter()
             .map(|s| (s.name_any(), s))
             .collect(),
-        told: told(ctx, &namespace, &name),
+        told: told(ctx, server, &namespace, &name),
         ..World::default()
     };
     if let Some(kubevirt) = stores.kubevirt.get() {
@@ -162,9 +166,10 @@ pub fn gather(ctx: &Ctx, server: &VirtualServer) -> World {
     world
 }
 
-fn told(ctx: &Ctx, namespace: &str, name: &str) -> Told {
+fn told(ctx: &Ctx, server: &VirtualServer, namespace: &str, name: &str) -> Told {
     let decision = ctx.decision();
     let id = ServerId::new(namespace, name);
+    let site = server.status.as_ref().and_then(|status| status.site.as_deref());
     Told {
         planned: decision.is_made(),
         waiting: decision.plan.waiting.get(&DemandId::Server(id.clone())).cloned(),
@@ -174,6 +179,9 @@ fn told(ctx: &Ctx, namespace: &str, name: &str) -> Told {
             .get(&id)
             .and_then(|s| s.unprotected.as_deref().cloned()),
         note: decision.notes.servers.get(&id).cloned(),
+        site: site
+            .and_then(|site| decision.fleet.sites.get(&SiteName::from(site)))
+            .map(|site| site.state),
     }
 }
 

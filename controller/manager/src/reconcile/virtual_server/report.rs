@@ -1,6 +1,7 @@
 //! From what is seen to what the status says. No I/O.
 //!
-//! Ready is "as you asked": a server that was asked to stop and has stopped is Ready. Protection never feeds it.
+//! Ready is "as you asked": a server that was asked to stop and has stopped is Ready. Protection never feeds it. Nothing is Ready
+//! at a site of which nothing is seen: what is known of a server there is old.
 
 use jiff::Timestamp;
 use raidc_crds::VirtualServer;
@@ -9,6 +10,7 @@ use raidc_crds::condition::Status;
 use raidc_crds::virtual_server::CopyStatus;
 use raidc_crds::virtual_server::DiskStatus;
 use raidc_crds::virtual_server::Power;
+use raidc_planner::State;
 use serde_json::Value;
 use serde_json::json;
 
@@ -336,10 +338,11 @@ fn outcome(
         .and_then(|m| m.status.as_ref()?.printable_status.as_deref())
         .map(|s| format!(" (KubeVirt says {s})"))
         .unwrap_or_default();
-    match (
-        server.spec.power,
-        run(world.machine.as_deref(), world.instance.as_deref()),
-    ) {
+    let run = run(world.machine.as_deref(), world.instance.as_deref());
+    if let Some(unseen) = unseen(server, world, run) {
+        return unseen;
+    }
+    match (server.spec.power, run) {
         (Power::On, Run::Running) => Outcome::Ready {
             reason: "Running",
             message: "the server runs".to_owned(),
@@ -350,5 +353,33 @@ fn outcome(
         },
         (Power::On, _) => Outcome::reconciling("Starting", format!("the server is starting{says}")),
         (Power::Off, _) => Outcome::reconciling("Stopping", format!("the server is stopping{says}")),
+    }
+}
+
+/// What is said of a server whose site is out of sight. A site that is not understood (its object is malformed) is not out of
+/// sight: its hosts answer.
+fn unseen(server: &VirtualServer, world: &World, run: Run) -> Option<Outcome> {
+    let site = server.status.as_ref()?.site.as_deref()?;
+    let seen_last = match run {
+        Run::Running => "it ran",
+        Run::Stopped => "it was stopped",
+        Run::Between => "it neither ran nor was stopped",
+    };
+    match world.told.site? {
+        State::Unknown if world.sites.contains_key(site) => Some(Outcome::reconciling(
+            "HostsUnreadable",
+            format!(
+                "no host of site {site} is ready or can be read, so how the server is now is not known (when last seen {seen_last}); its \
+                 place and its disks stay recorded as they are, and it goes on by itself when the site is back"
+            ),
+        )),
+        State::Fenced if run != Run::Running => Some(Outcome::reconciling(
+            "SiteFenced",
+            format!(
+                "site {site} is fenced, so the server cannot run there ({seen_last}); its place and its disks stay recorded as they are \
+                 until the platform team takes the site back into use"
+            ),
+        )),
+        _ => None,
     }
 }

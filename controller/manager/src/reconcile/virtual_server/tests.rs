@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use raidc_crds::VirtualServer;
+use raidc_planner::State;
 use raidc_planner::Waiting;
 use raidc_planner::WaitingOn;
 use serde_json::Value;
@@ -347,6 +348,39 @@ fn ready_is_as_asked_and_never_more() {
     stopped.machine =
         of(json!({"metadata": {"name": "web"}, "spec": {}, "status": {"printableStatus": "Stopped"}}));
     assert!(has(&conditions(&off, &stopped), "Ready", "True", "Stopped"));
+}
+
+#[test]
+fn a_server_at_a_site_that_nobody_can_read_is_never_ready_whether_it_ran_or_not() {
+    let on = server(&minimal(), &placed());
+    let off = server(
+        &json!({"size": "m-4", "image": "debian-13", "power": "Off"}),
+        &placed(),
+    );
+    let mut dark = running();
+    let mut stopped = running();
+    stopped.instance = None;
+    stopped.machine =
+        of(json!({"metadata": {"name": "web"}, "spec": {}, "status": {"printableStatus": "Stopped"}}));
+    for (state, reason) in [(State::Unknown, "HostsUnreadable"), (State::Fenced, "SiteFenced")] {
+        stopped.told.site = Some(state);
+        for asked in [&on, &off] {
+            let all = conditions(asked, &stopped);
+            assert!(has(&all, "Ready", "False", reason), "{all:?}");
+            assert!(has(&all, "Reconciling", "True", reason), "{all:?}");
+        }
+    }
+    dark.told.site = Some(State::Unknown);
+    let all = conditions(&on, &dark);
+    assert!(has(&all, "Ready", "False", "HostsUnreadable"), "{all:?}");
+
+    // A site whose object is not understood has hosts that answer, and the other states are no loss.
+    dark.sites.remove("kuldiga");
+    assert!(!has(&conditions(&on, &dark), "Ready", "False", "HostsUnreadable"));
+    for state in [State::Active, State::Cordoned, State::Draining] {
+        stopped.told.site = Some(state);
+        assert!(has(&conditions(&off, &stopped), "Ready", "True", "Stopped"));
+    }
 }
 
 #[test]
