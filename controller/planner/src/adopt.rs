@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::fits;
 use crate::plan::MoveReason;
-use crate::world::Was;
+use crate::world::{CopySites, Was};
 
 /// Puts everything recorded into the books, as far as it stands. What has lost its place goes to `homeless`; a reserve
 /// that no longer holds is left out and found anew by `protect`.
@@ -47,7 +47,9 @@ pub(crate) fn adopt(engine: &mut Engine<'_, '_>) {
             let mut sites = was.copies.clone();
             sites.push(was.site);
             sites.sort_unstable();
-            engine.books.set_copies(world, server, sites);
+            engine
+                .books
+                .set_copies(world, server, CopySites::from_slice(&sites));
         }
     }
 }
@@ -98,7 +100,7 @@ fn adopt_copies(engine: &mut Engine<'_, '_>, server: usize, was: &Was) {
     sites.sort_by_key(|&site| (Some(site) != first, !world.sites[site].keeps_copies, site));
     sites.dedup();
     let most = usize::try_from(wanted.copies - 1).unwrap_or(0);
-    let mut kept: Vec<usize> = Vec::with_capacity(most);
+    let mut kept = CopySites::new();
     let mut zones = vec![zone];
     for site in sites {
         let dense = &world.sites[site];

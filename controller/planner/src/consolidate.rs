@@ -360,7 +360,7 @@ fn with_reserve(
     if reach != Reach::Anywhere {
         return None;
     }
-    let mut data = was.copies.clone();
+    let mut data = was.copies.to_vec();
     data.push(own);
     data.retain(|&copy| copy != site);
     data.sort_unstable();

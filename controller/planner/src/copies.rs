@@ -3,7 +3,7 @@
 use crate::fits;
 use crate::place::Wish;
 use crate::state::Books;
-use crate::world::World;
+use crate::world::{CopySites, World};
 
 /// Why the copies cannot be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(crate) fn choose(
     server: usize,
     backup: Option<usize>,
     wish: &Wish,
-) -> Result<Vec<usize>, Short> {
+) -> Result<CopySites, Short> {
     match books.primary_zone(world, server) {
         Some(zone) => choose_for(world, books, server, zone, backup, wish),
         None => Err(Short::Sites),
@@ -41,19 +41,16 @@ pub(crate) fn choose_for(
     primary: usize,
     backup: Option<usize>,
     wish: &Wish,
-) -> Result<Vec<usize>, Short> {
+) -> Result<CopySites, Short> {
     let wanted = &world.servers[server];
     let others = usize::try_from(wanted.copies - 1).unwrap_or(0);
     let from = world.zones[primary].site;
-    let mut chosen: Vec<usize> = Vec::with_capacity(others);
-    let mut zones = vec![primary];
-    if let Some(host) = backup {
-        chosen.push(world.hosts[host].site);
-        zones.push(world.hosts[host].zone);
-    }
+    let mut chosen: CopySites = backup.map(|host| world.hosts[host].site).into_iter().collect();
     if chosen.len() >= others {
         return Ok(chosen);
     }
+    let mut zones = vec![primary];
+    zones.extend(backup.map(|host| world.hosts[host].zone));
     let has = |site: usize| wish.data.contains(&site);
     let mut sites: Vec<usize> = (0..world.sites.len())
         .filter(|&site| {
@@ -113,10 +110,10 @@ pub(crate) fn partial(
     server: usize,
     backup: Option<usize>,
     wish: &Wish,
-) -> Vec<usize> {
+) -> CopySites {
     match books.primary_zone(world, server) {
         Some(zone) => partial_for(world, server, zone, backup, wish),
-        None => Vec::new(),
+        None => CopySites::new(),
     }
 }
 
@@ -127,11 +124,11 @@ pub(crate) fn partial_for(
     primary: usize,
     backup: Option<usize>,
     wish: &Wish,
-) -> Vec<usize> {
+) -> CopySites {
     let wanted = &world.servers[server];
     let others = usize::try_from(wanted.copies - 1).unwrap_or(0);
     let from = world.zones[primary].site;
-    let mut chosen: Vec<usize> = Vec::new();
+    let mut chosen = CopySites::new();
     let mut zones = vec![primary];
     if let Some(host) = backup {
         chosen.push(world.hosts[host].site);
@@ -170,7 +167,7 @@ fn extend(
     spread: crate::fleet::Spread,
     sites: &[usize],
     others: usize,
-    chosen: &mut Vec<usize>,
+    chosen: &mut CopySites,
     zones: &mut Vec<usize>,
     effort: &mut u32,
 ) -> bool {

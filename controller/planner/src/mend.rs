@@ -16,7 +16,7 @@ fn wish_for(engine: &Engine<'_, '_>, server: usize, own_site: bool) -> Wish {
     let world = engine.world;
     let wanted = &world.servers[server];
     let slot = &engine.books.slots[server];
-    let mut data: Vec<usize> = slot.copies.clone();
+    let mut data = slot.copies.to_vec();
     let mut home = engine.books.primary_site(world, server);
     if let Some(was) = &wanted.was
         && !slot.is_placed()

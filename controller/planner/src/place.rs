@@ -8,7 +8,7 @@ use crate::index::{Index, Question};
 use crate::score;
 use crate::state::{Books, Slot};
 use crate::together;
-use crate::world::{Amount, DIMS, World, count};
+use crate::world::{Amount, CopySites, DIMS, World, count};
 
 /// What a search may do.
 #[derive(Clone, Debug)]
@@ -189,7 +189,7 @@ pub(crate) struct Reserve {
     pressure: i64,
     score: i64,
     pub(crate) host: usize,
-    pub(crate) copies: Vec<usize>,
+    pub(crate) copies: CopySites,
 }
 
 /// The best backup and copy sites for `server`, whose primary is in the books and whose backup is not.

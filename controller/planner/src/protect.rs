@@ -86,7 +86,7 @@ fn protect_one(engine: &mut Engine<'_, '_>, server: usize) -> bool {
             }
             _ => {
                 let keep = Wish {
-                    data: before.copies.clone(),
+                    data: before.copies.to_vec(),
                     ..wish
                 };
                 let copies = copies::choose(world, &engine.books, server, None, &keep)

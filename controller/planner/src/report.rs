@@ -207,7 +207,7 @@ fn moves(engine: &Engine<'_, '_>, plan: &mut Plan) {
         let why_copied = said
             .find(|reason| *reason != MoveReason::MakesRoom)
             .unwrap_or(MoveReason::Protects);
-        let mut fresh: Vec<usize> = slot.copies.clone();
+        let mut fresh = slot.copies.to_vec();
         fresh.retain(|site| !was.copies.contains(site) && was.site != *site);
         if let (Some(from), Some(to)) = (was.backup, slot.backup)
             && from != to
@@ -333,6 +333,15 @@ fn count_units(world: &World<'_>, rack: usize) -> i64 {
 
 fn sites(engine: &Engine<'_, '_>, plan: &mut Plan) {
     let (world, books) = (engine.world, &engine.books);
+    let mut there = vec![(0, 0); world.sites.len()];
+    for (server, slot) in books.slots.iter().enumerate() {
+        if let Some(site) = books.primary_site(world, server) {
+            there[site].0 += 1;
+        }
+        if let Some(host) = slot.backup {
+            there[world.hosts[host].site].1 += 1;
+        }
+    }
     for (site, dense) in world.sites.iter().enumerate() {
         let usable = dense
             .hosts
@@ -350,21 +359,11 @@ fn sites(engine: &Engine<'_, '_>, plan: &mut Plan) {
             memory_ceiling_mib: dense.ceiling[1],
             storage_used_mib: books.site_storage[site] + dense.storage_taken,
             storage_mib: dense.storage_in_all,
+            servers: there[site].0,
+            backups: there[site].1,
             ..SiteLedger::default()
         };
         plan.sites.insert(dense.name.clone(), ledger);
-    }
-    for decided in plan.servers.values() {
-        if let Some(site) = plan.sites.get_mut(&decided.placement.site) {
-            site.servers += 1;
-        }
-        if let Some(site) = decided
-            .backup
-            .as_ref()
-            .and_then(|spot| plan.sites.get_mut(&spot.site))
-        {
-            site.backups += 1;
-        }
     }
 }
 

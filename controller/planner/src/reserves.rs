@@ -70,8 +70,10 @@ pub(crate) fn put(engine: &mut Engine<'_, '_>, server: usize, host: usize) -> bo
         return false;
     }
     let wish = Wish {
-        data: engine.books.slots[server].copies.clone(),
-        ..Wish::new(world)
+        data: engine.books.slots[server].copies.to_vec(),
+        ranks: Vec::new(),
+        alone_will_do: false,
+        new_copies: true,
     };
     let Ok(copies) = copies::choose(world, &engine.books, server, Some(host), &wish) else {
         return false;
@@ -129,7 +131,7 @@ fn reserve_singly(engine: &mut Engine<'_, '_>, server: usize) -> bool {
     let world = engine.world;
     let wish = Wish {
         ranks: Vec::new(),
-        data: engine.books.slots[server].copies.clone(),
+        data: engine.books.slots[server].copies.to_vec(),
         alone_will_do: false,
         new_copies: false,
     };

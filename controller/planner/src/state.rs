@@ -6,7 +6,7 @@
 //! racks, where a sleeping host adds its idle draw with the first reserve for `f`.
 
 use crate::index::Journal;
-use crate::world::{Amount, DIMS, World};
+use crate::world::{Amount, CopySites, DIMS, World};
 
 /// Where one server is in the books.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) struct Slot {
     /// The host reserved for it.
     pub(crate) backup: Option<usize>,
     /// Sites with another copy, ascending: the backup's site is one of them.
-    pub(crate) copies: Vec<usize>,
+    pub(crate) copies: CopySites,
 }
 
 impl Slot {
@@ -193,7 +193,7 @@ impl Books {
     }
 
     /// Sets the sites with copies, and books their storage.
-    pub(crate) fn set_copies(&mut self, world: &World<'_>, server: usize, copies: Vec<usize>) {
+    pub(crate) fn set_copies(&mut self, world: &World<'_>, server: usize, copies: CopySites) {
         let storage = world.servers[server].storage;
         for &site in &self.slots[server].copies {
             self.site_storage[site] -= storage;
@@ -208,7 +208,7 @@ impl Books {
     pub(crate) fn lift(&mut self, world: &World<'_>, server: usize) -> Slot {
         let was = self.slots[server].clone();
         self.remove_backup(world, server);
-        self.set_copies(world, server, Vec::new());
+        self.set_copies(world, server, CopySites::new());
         self.remove_primary(world, server);
         self.release(world, server);
         was

@@ -244,7 +244,7 @@ pub(super) fn copies_text(world: &World<'_>, books: &Books, server: usize) -> Wa
     }
     if placed {
         let wish = Wish {
-            data: books.slots[server].copies.clone(),
+            data: books.slots[server].copies.to_vec(),
             ..Wish::new(world)
         };
         let backup = books.slots[server].backup;

@@ -8,6 +8,10 @@ mod power;
 mod servers;
 mod zones;
 
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
 use crate::draw;
 use crate::fleet::{ApartBy, Fleet, Spread};
 use crate::ids::{HostName, RackName, RiskName, ServerId, SiteName, TenantName};
@@ -19,6 +23,10 @@ pub(crate) use servers::{add_server, forget_server};
 
 /// Number of measures a host is filled in: virtual cores and memory.
 pub(crate) const DIMS: usize = 2;
+
+/// Sites that hold a server's copies. Almost every policy keeps one or two: these need no memory of their own, and with very
+/// many servers that is what a plan waits for.
+pub(crate) type CopySites = SmallVec<[usize; 2]>;
 
 /// An amount per measure: virtual cores in thousandths, MiB.
 pub(crate) type Amount = [i64; DIMS];
@@ -161,7 +169,7 @@ pub(crate) struct DenseServer {
     pub(crate) spread: Spread,
     pub(crate) warm: bool,
     /// Sites it may use; ascending. `None` is any.
-    pub(crate) allowed: Option<Vec<usize>>,
+    pub(crate) allowed: Option<Arc<[usize]>>,
     /// Index into `World::groups`, and how far apart.
     pub(crate) apart: Option<Apartness>,
     /// Index into `World::circles`, and how near.
@@ -234,7 +242,7 @@ pub(crate) struct Class {
     pub(crate) spread: Spread,
     pub(crate) warm: bool,
     pub(crate) stores: bool,
-    pub(crate) allowed: Option<Vec<usize>>,
+    pub(crate) allowed: Option<Arc<[usize]>>,
 }
 
 /// The members of one anti-affinity group.

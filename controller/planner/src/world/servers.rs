@@ -1,11 +1,15 @@
 //! Servers in dense form: all of a fleet's, or one more. No I/O.
 
-use rustc_hash::FxHashMap as HashMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
+use smallvec::SmallVec;
 
 use super::build::{MAX_CPU, MAX_MIB};
 use super::{Apartness, Circle, Class, DenseServer, Group, Was, World};
 use crate::fleet::{Fleet, Server};
-use crate::ids::{HostName, ServerId, TenantName};
+use crate::ids::{HostName, ServerId, SiteName, TenantName};
 use crate::reason::WaitingOn;
 
 /// Largest number of copies.
@@ -20,6 +24,8 @@ pub(super) struct Interned {
     groups: Numbers,
     circles: Numbers,
     classes: HashMap<Class, usize>,
+    /// Lists of sites: few, and each asked for by very many servers.
+    allowed: HashSet<Arc<[usize]>>,
 }
 
 /// The number of a name, or `fresh` when it is new.
@@ -140,6 +146,17 @@ fn togetherness(
     Some((circle, together.by))
 }
 
+/// The sites of these names, ascending.
+fn sites_of(world: &mut World<'_>, names: &BTreeSet<SiteName>) -> Arc<[usize]> {
+    let sites: SmallVec<[usize; 8]> = names.iter().filter_map(|name| world.site(name)).collect();
+    if let Some(known) = world.interned.allowed.get(sites.as_slice()) {
+        return Arc::clone(known);
+    }
+    let fresh: Arc<[usize]> = sites.as_slice().into();
+    world.interned.allowed.insert(Arc::clone(&fresh));
+    fresh
+}
+
 /// The number of a class, old or new.
 fn intern(world: &mut World<'_>, class: Class) -> usize {
     if let Some(&at) = world.interned.classes.get(&class) {
@@ -168,12 +185,8 @@ fn dense_server(
     id: &ServerId,
     server: &Server,
 ) -> DenseServer {
-    let allowed = server.sites_allowed.as_ref().map(|sites| {
-        sites
-            .iter()
-            .filter_map(|name| world.site(name))
-            .collect::<Vec<_>>()
-    });
+    let allowed = server.sites_allowed.as_ref();
+    let allowed = allowed.map(|names| sites_of(world, names));
     let amount = |n: i64, most: i64| n.clamp(0, most);
     let mut dense = DenseServer {
         id: id.clone(),
