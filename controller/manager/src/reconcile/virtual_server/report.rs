@@ -132,7 +132,7 @@ pub fn report(
 ) -> Report {
     let generation = server.metadata.generation;
     let disks = disk_statuses(server, world);
-    let provisioned = provisioned(world, &disks, cannot_grow);
+    let provisioned = provisioned(server, world, &disks, cannot_grow);
     let outcome = outcome(server, world, refusal, &disks, &provisioned);
     let mut conditions = outcome.conditions(generation, now);
     conditions.push(condition::condition(
@@ -227,7 +227,12 @@ struct Provisioned {
     message: String,
 }
 
-fn provisioned(world: &World, disks: &[DiskStatus], cannot_grow: &[&str]) -> Provisioned {
+fn provisioned(
+    server: &VirtualServer,
+    world: &World,
+    disks: &[DiskStatus],
+    cannot_grow: &[&str],
+) -> Provisioned {
     let no = |reason, message: String| Provisioned {
         status: Status::False,
         reason,
@@ -239,6 +244,18 @@ fn provisioned(world: &World, disks: &[DiskStatus], cannot_grow: &[&str]) -> Pro
             reason: "BackendUnavailable",
             message: "disks and machines cannot be read now: KubeVirt or CDI is not installed, or is still being read".to_owned(),
         };
+    }
+    let site = server.status.as_ref().and_then(|status| status.site.as_deref());
+    let nothing_made = world
+        .disks
+        .iter()
+        .all(|d| d.volume.is_none() && d.claim.is_none());
+    if site.is_none() && nothing_made && disks.iter().all(|d| d.state != LOST_DISK) {
+        return no(
+            "NotPlaced",
+            "the server has no place yet, so nothing is made for it: see Ready for what it waits for"
+                .to_owned(),
+        );
     }
     if !cannot_grow.is_empty() {
         return no(

@@ -207,6 +207,20 @@ fn a_wait_that_only_a_person_ends_is_stalled_and_the_others_are_not() {
 }
 
 #[test]
+fn a_server_without_a_place_never_blames_its_disks() {
+    let waiting = server(&minimal(), &json!({"observedGeneration": -1}));
+    let all = conditions(&waiting, &world());
+    assert!(has(&all, "Provisioned", "False", "NotPlaced"), "{all:?}");
+    let all = conditions(&server(&minimal(), &placed()), &world());
+    assert!(has(&all, "Provisioned", "False", "DisksNotReady"), "{all:?}");
+    // A disk that has vanished is told, place or none.
+    let disks =
+        json!({"observedGeneration": 3, "disks": [{"name": "root", "claim": "web-root", "state": "Ready"}]});
+    let all = conditions(&server(&minimal(), &disks), &world());
+    assert!(has(&all, "Provisioned", "False", "DisksNotReady"), "{all:?}");
+}
+
+#[test]
 fn keys_are_never_dropped_in_silence() {
     let key = format!("ssh-rsa {}", "A".repeat(700));
     let spec =
