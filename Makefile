@@ -46,6 +46,10 @@ check: ## Formatting and lints only
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
+.PHONY: deny
+deny: ## Whether what is linked keeps to deny.toml: walls, versions, licences, registries
+	@tests/dependencies
+
 .PHONY: cli
 cli: ## Install the command as raidc and as kubectl's plugin (kubectl raidc plan …)
 	cargo install --locked --path controller/cli
