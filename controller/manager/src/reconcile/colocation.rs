@@ -54,7 +54,6 @@ fn validate(colocation: &Colocation, decision: &Decision) -> Outcome {
                     WaitingOn::Queue { .. }
                         | WaitingOn::UnknownInventory { .. }
                         | WaitingOn::SitesClosed { .. }
-                        | WaitingOn::PlaceUnknown { .. }
                 )
             });
             if passing {

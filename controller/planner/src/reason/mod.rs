@@ -197,9 +197,9 @@ pub enum WaitingOn {
         /// Demands that wait ahead of it.
         ahead: i64,
     },
-    /// It runs, but its present place cannot be relied on and it has not been released.
-    PlaceUnknown {
-        /// The site.
+    /// It lost its place, and its data is nowhere else: no host at its old site takes it.
+    NoCopyElsewhere {
+        /// The site that it ran at.
         site: SiteName,
     },
     /// It runs and its copies are all there, but hosts at the site of one cannot be read, so that none is reserved.
@@ -273,7 +273,7 @@ impl WaitingOn {
             Self::UnknownTenant => "UnknownTenant",
             Self::Malformed { .. } => "Malformed",
             Self::Queue { .. } => "Queue",
-            Self::PlaceUnknown { .. } => "PlaceUnknown",
+            Self::NoCopyElsewhere { .. } => "NoCopyElsewhere",
             Self::CopyUnreadable { .. } => "CopyUnreadable",
         }
     }

@@ -190,10 +190,10 @@ impl fmt::Display for WaitingOn {
                 f,
                 "{ahead} older or more important demand(s) wait for the room it would take: it follows when they are in"
             ),
-            Self::PlaceUnknown { site } => write!(
+            Self::NoCopyElsewhere { site } => write!(
                 f,
-                "its place at {site} cannot be read or relied on: it is left as recorded until the site returns or a \
-                 failover is granted"
+                "its data is at {site} only, it has no copy elsewhere, and no host there takes it now (cordoned, fenced or \
+                 unreadable): make a host there usable again, or restore it from a backup as a new server"
             ),
             Self::CopyUnreadable { site } => write!(
                 f,

@@ -161,9 +161,6 @@ pub(crate) fn protection(world: &World<'_>, books: &mut Books, server: usize) ->
 pub(crate) fn homeless(world: &World<'_>, books: &mut Books, server: usize) -> Waiting {
     let wanted = &world.servers[server];
     match &wanted.was {
-        Some(was) if wanted.released && was.copies.is_empty() => Waiting::on(WaitingOn::PlaceUnknown {
-            site: world.sites[was.site].name.clone(),
-        }),
         Some(was) if wanted.released => where_copies_are(world, books, server, was),
         _ => primary(world, books, server),
     }
@@ -192,6 +189,9 @@ fn where_copies_are(world: &World<'_>, books: &Books, server: usize, was: &Was) 
     }
     let on = match nearest {
         Some((against, host)) if !usable.is_empty() => primary_text(world, books, server, against, host),
+        _ if was.copies.is_empty() => WaitingOn::NoCopyElsewhere {
+            site: world.sites[was.site].name.clone(),
+        },
         _ => WaitingOn::CopySitesClosed {
             sites: was
                 .copies

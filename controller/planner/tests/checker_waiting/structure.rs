@@ -27,7 +27,7 @@ fn no_reason_is_believed_where_there_is_room() {
         },
         WaitingOn::Queue { ahead: 1 },
         WaitingOn::UnknownTenant,
-        WaitingOn::PlaceUnknown { site: "a".into() },
+        WaitingOn::NoCopyElsewhere { site: "a".into() },
         WaitingOn::NotAllowedSite {
             allowed: vec!["a".into()],
         },
@@ -234,9 +234,16 @@ fn no_copy_is_said_to_be_out_of_reach_that_is_not() {
     let closed = |sites: &[&str]| WaitingOn::CopySitesClosed {
         sites: sites.iter().map(|site| SiteName::from(*site)).collect(),
     };
+    let only = |site: &str| WaitingOn::NoCopyElsewhere { site: site.into() };
     let (fleet, made, on) = reason(&fleet, lost);
     assert_eq!(on, closed(&["b"]));
-    for forged in [closed(&["a"]), closed(&["a", "b"]), closed(&[])] {
+    for forged in [
+        closed(&["a"]),
+        closed(&["a", "b"]),
+        closed(&[]),
+        only("a"),
+        only("b"),
+    ] {
         refuted(&fleet, &made, forged);
     }
     // Nor of one that runs, nor while a host there is open to it; and no ceiling or policy holds it up either.
@@ -257,4 +264,31 @@ fn no_copy_is_said_to_be_out_of_reach_that_is_not() {
         free: 0,
     };
     refuted(&open, &made, full);
+}
+
+#[test]
+fn a_server_that_lost_its_only_copy_is_never_told_to_wait_for_another() {
+    let mut fleet = small();
+    fleet.sites.get_mut(&"a".into()).expect("there").state = State::Fenced;
+    let lost = Server {
+        released: true,
+        copies: 1,
+        current: Some(Placement {
+            site: "a".into(),
+            rack: "a-r".into(),
+            host: Some("a-h".into()),
+            backup: None,
+            copy_sites: [].into(),
+        }),
+        ..server(1, 2)
+    };
+    let (fleet, made, on) = reason(&fleet, lost);
+    assert_eq!(on, WaitingOn::NoCopyElsewhere { site: "a".into() });
+    let closed = WaitingOn::CopySitesClosed { sites: Vec::new() };
+    refuted(&fleet, &made, closed);
+    refuted(&fleet, &made, WaitingOn::NoCopyElsewhere { site: "b".into() });
+    let mut back = fleet;
+    back.sites.get_mut(&"a".into()).expect("there").state = State::Active;
+    refuted(&back, &made, on);
+    assert!(decide(&back).servers.contains_key(&id("z")));
 }

@@ -375,7 +375,7 @@ pub fn needs_a_person(waiting: &Waiting) -> bool {
         | WaitingOn::UnknownInventory { .. }
         | WaitingOn::Queue { .. }
         | WaitingOn::CopyUnreadable { .. }
-        | WaitingOn::PlaceUnknown { .. } => false,
+        | WaitingOn::NoCopyElsewhere { .. } => false,
     }
 }
 

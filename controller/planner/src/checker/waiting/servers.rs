@@ -44,12 +44,6 @@ pub(super) fn judge(
             }
         }
         WaitingOn::Queue { ahead } => queue(room, &seeker, *ahead, say),
-        // True when it has a record and that names the site; without its place it may not wait for another's room.
-        WaitingOn::PlaceUnknown { site } => {
-            if spec.current.as_ref().is_none_or(|current| current.site != *site) {
-                say(format!("it is not recorded at {site}"));
-            }
-        }
         _ => {
             // One that had a place and lost it may start without a reserve: that is judged by its own rule.
             if spec.current.is_none()
@@ -154,8 +148,18 @@ fn structure(room: &Room<'_, '_>, seeker: &Seeker<'_>, on: &WaitingOn, say: &mut
             let home = room.left(spec);
             let copies = room.copies(spec).into_iter().filter(|&site| Some(site) != home);
             let same = copies.map(|site| base.sites[site].name).eq(sites);
-            if home.is_none() || !same || usable().next().is_some() {
+            if home.is_none() || sites.is_empty() || !same || usable().next().is_some() {
                 say("it may start elsewhere, or a host at these sites is usable".to_owned());
+            }
+        }
+        // True when it was released, ran at this site, has no copy at another, and no host there is open to it.
+        WaitingOn::NoCopyElsewhere { site } => {
+            let home = room.left(spec).filter(|&home| base.sites[home].name == site);
+            let elsewhere = room.copies(spec).into_iter().any(|at| Some(at) != home);
+            if home.is_none() || elsewhere || usable().next().is_some() {
+                say(format!(
+                    "its data is not at {site} only, or a host there is usable"
+                ));
             }
         }
         // True when these are the sites it may use and the fleet has none of them.
