@@ -200,10 +200,9 @@ async fn a_lost_site_never_moves_deletes_or_hides_anything_and_its_return_never_
     world.lab.faults().unwrap().partition(&cut).await.unwrap();
     let switched = before
         .iter()
-        .find(|s| !at_site(s) && s.namespace().as_deref() == Some("kuldiga") && s.spec.power == Power::On)
-        .unwrap()
-        .name_any();
-    a_leader_that_slept_never_undoes_what_its_successor_did(&mut world, &switched).await;
+        .find(|s| !at_site(s) && s.spec.power == Power::On)
+        .unwrap();
+    a_leader_that_slept_never_undoes_what_its_successor_did(&mut world, switched).await;
     let during = servers::all(&world.cluster).await.unwrap();
     assert_eq!(places(&during), places_before, "a partition is not a loss");
     world.lab.faults().unwrap().clear().await.unwrap();
@@ -215,7 +214,11 @@ async fn a_lost_site_never_moves_deletes_or_hides_anything_and_its_return_never_
 }
 
 /// Stops the process of the leader for longer than its claim lasts, lets its successor work, and wakes it: what it then knows is old.
-async fn a_leader_that_slept_never_undoes_what_its_successor_did(world: &mut World, switched: &str) {
+async fn a_leader_that_slept_never_undoes_what_its_successor_did(
+    world: &mut World,
+    switched: &VirtualServer,
+) {
+    let (namespace, name) = (switched.namespace().unwrap(), switched.name_any());
     let holder = || async {
         let lease = [
             "get",
@@ -240,10 +243,13 @@ async fn a_leader_that_slept_never_undoes_what_its_successor_did(world: &mut Wor
             .unwrap()
             .success()
     );
-    power(world, "Off", "kuldiga", switched).await;
+    power(world, "Off", &namespace, &name).await;
     let off = servers::eventually("the successor has stopped the server", WITHIN, || async {
         let all = servers::all(&world.cluster).await.map_err(|e| e.to_string())?;
-        let one = all.iter().find(|s| s.name_any() == switched).ok_or("no server")?;
+        let one = all
+            .iter()
+            .find(|s| s.uid() == switched.uid())
+            .ok_or("no server")?;
         let stopped = one
             .status
             .iter()
@@ -284,8 +290,8 @@ async fn a_leader_that_slept_never_undoes_what_its_successor_did(world: &mut Wor
         "get",
         "vm",
         "-n",
-        "kuldiga",
-        switched,
+        &namespace,
+        &name,
         "-o",
         "jsonpath={.spec.runStrategy}",
     ];
@@ -294,5 +300,5 @@ async fn a_leader_that_slept_never_undoes_what_its_successor_did(world: &mut Wor
         "Halted",
         "the sleeper started it again"
     );
-    power(world, "On", "kuldiga", switched).await;
+    power(world, "On", &namespace, &name).await;
 }

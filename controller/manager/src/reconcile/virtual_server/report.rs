@@ -378,22 +378,22 @@ fn outcome(
 fn unseen(server: &VirtualServer, world: &World, run: Run) -> Option<Outcome> {
     let site = server.status.as_ref()?.site.as_deref()?;
     let seen_last = match run {
-        Run::Running => "it ran",
-        Run::Stopped => "it was stopped",
-        Run::Between => "it neither ran nor was stopped",
+        Run::Running => " (it ran when last seen)",
+        Run::Stopped => " (it was stopped when last seen)",
+        Run::Between => "",
     };
     match world.told.site? {
         State::Unknown if world.sites.contains_key(site) => Some(Outcome::reconciling(
             "HostsUnreadable",
             format!(
-                "no host of site {site} is ready or can be read, so how the server is now is not known (when last seen {seen_last}); its \
-                 place and its disks stay recorded as they are, and it goes on by itself when the site is back"
+                "no host of site {site} is ready or can be read, so how the server is now is not known{seen_last}; its place \
+                 and its disks stay recorded as they are, and it goes on by itself when the site is back"
             ),
         )),
         State::Fenced if run != Run::Running => Some(Outcome::reconciling(
             "SiteFenced",
             format!(
-                "site {site} is fenced, so the server cannot run there ({seen_last}); its place and its disks stay recorded as they are \
+                "site {site} is fenced, so the server cannot run there{seen_last}; its place and its disks stay recorded as they are \
                  until the platform team takes the site back into use"
             ),
         )),
