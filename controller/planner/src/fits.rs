@@ -215,13 +215,14 @@ pub(crate) fn ceiling(world: &World<'_>, books: &Books, server: usize, site: usi
     Ok(())
 }
 
-/// Whether the site has the storage for one more copy.
+/// Whether the site has the storage for the server's data, which takes no more where it lies already.
 pub(crate) fn storage(world: &World<'_>, books: &Books, server: usize, site: usize) -> Result<(), Against> {
     let wanted = &world.servers[server];
-    let copies_there = books.slots[server].copies.contains(&site);
+    let recorded = |was: &Was| was.has_data(site);
+    let is_there = books.slots[server].copies.contains(&site) || wanted.was.as_deref().is_some_and(recorded);
     match world.sites[site].storage {
         Some(limit)
-            if !copies_there && wanted.storage > 0 && books.site_storage[site] + wanted.storage > limit =>
+            if !is_there && wanted.storage > 0 && books.site_storage[site] + wanted.storage > limit =>
         {
             Err(Against::Storage)
         }

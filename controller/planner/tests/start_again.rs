@@ -52,6 +52,45 @@ fn waits(fleet: &Fleet) -> Waiting {
 }
 
 #[test]
+fn one_whose_host_is_gone_never_leaves_its_data_because_the_store_is_full() {
+    // Its disk is at the site and takes no more room there when it starts on another host.
+    let mut fleet = sites(&["a", "b"]);
+    fleet.hosts.remove(&"a-h1".into());
+    let server = Server {
+        tenant: "city".into(),
+        cpu_milli: 4000,
+        memory_mib: 1024,
+        storage_mib: 1000,
+        copies: 1,
+        current: Some(Placement {
+            site: "a".into(),
+            rack: "a-r".into(),
+            host: Some("a-h1".into()),
+            backup: None,
+            copy_sites: [].into(),
+        }),
+        ..Server::default()
+    };
+    fleet.servers.insert(register(), server);
+    let limit = |fleet: &mut Fleet, mib| {
+        fleet.sites.get_mut(&"a".into()).expect("there").storage_mib = Some(mib);
+    };
+    limit(&mut fleet, 900);
+    let made = decide(&fleet);
+    let place = &made.servers[&register()].placement;
+    assert_eq!((place.site.as_str(), place.host.as_str()), ("a", "a-h2"));
+
+    // Nor is it told so where something else is short.
+    fleet.hosts.get_mut(&"a-h2".into()).expect("there").cpu_milli = 3000;
+    fleet.sites.get_mut(&"b".into()).expect("there").state = State::Cordoned;
+    let short = WaitingOn::HostCores {
+        asked: 4000,
+        largest: 3000,
+    };
+    assert_eq!(waits(&fleet).on, short);
+}
+
+#[test]
 fn one_that_has_a_copy_never_stays_down_for_want_of_a_second() {
     let mut fleet = lost();
     fleet.sites.get_mut(&"c".into()).expect("there").state = State::Cordoned;

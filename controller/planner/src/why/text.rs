@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::copies::{self, Short};
-use crate::fits::{Against, RESOURCES};
+use crate::fits::{self, Against, RESOURCES};
 use crate::fleet::Spread;
 use crate::place::Wish;
 use crate::reason::{Resource, WaitingOn};
@@ -171,16 +171,11 @@ fn ceiling_text(world: &World<'_>, books: &Books, server: usize) -> WaitingOn {
 /// The site with the most storage left, of those that have too little.
 fn storage_text(world: &World<'_>, books: &Books, server: usize) -> WaitingOn {
     let wanted = &world.servers[server];
-    let left = |site: usize| {
-        world.sites[site]
-            .storage
-            .map(|limit| limit - books.site_storage[site])
-    };
     let sites = (0..world.sites.len()).filter(|&site| world.sites[site].open && wanted.allows(site));
-    let short = sites.filter_map(|site| {
-        left(site)
-            .filter(|&left| left < wanted.storage)
-            .map(|left| (left, site))
+    let short = sites.filter(|&site| fits::storage(world, books, server, site).is_err());
+    let short = short.filter_map(|site| {
+        let limit = world.sites[site].storage?;
+        Some((limit - books.site_storage[site], site))
     });
     match short.max_by_key(|&(left, site)| (left, std::cmp::Reverse(site))) {
         Some((free, site)) => WaitingOn::Storage {
@@ -284,11 +279,7 @@ pub(super) fn storage_text_or_sites(
     sites: i64,
 ) -> WaitingOn {
     let wanted = &world.servers[server];
-    let short = |site: usize| {
-        world.sites[site]
-            .storage
-            .is_some_and(|limit| limit - books.site_storage[site] < wanted.storage)
-    };
+    let short = |site: usize| fits::storage(world, books, server, site).is_err();
     if (0..world.sites.len()).any(|site| world.sites[site].open && wanted.allows(site) && short(site)) {
         return storage_text(world, books, server);
     }

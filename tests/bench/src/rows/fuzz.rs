@@ -344,8 +344,9 @@ mod tests {
     fn no_event_of_five_thousand_ever_breaks_a_rule() {
         // A copy was once said to be made to make room: after 4,471 of the first. One that was let in lost its reserve to a takeover
         // in the same plan and stayed in without: after 4,494 of the second.
-        // Of the third, released servers were told of ceilings, which do not hold them up, at sites without a copy.
-        for (seed, events) in [(1, 5000), (13, 5000), (8, 700)] {
+        // Of the third, released servers were told of ceilings, which do not hold them up, at sites without a copy. Of the fourth, one
+        // whose host was gone was told that the store which holds its disk is too full for it.
+        for (seed, events) in [(1, 5000), (13, 5000), (8, 700), (9, 3400)] {
             assert_eq!(super::run(events, seed).first, None, "seed {seed}");
         }
     }

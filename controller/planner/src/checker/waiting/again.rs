@@ -16,7 +16,12 @@ impl Room<'_, '_> {
     /// The site that a released server has lost its place at. It may start there again, or where its copies are, at the
     /// price of ceilings and reserves.
     pub(super) fn left(&self, spec: &Server) -> Option<usize> {
-        let (base, was) = (&self.model.base, spec.current.as_ref().filter(|_| spec.released)?);
+        self.home(spec).filter(|_| spec.released)
+    }
+
+    /// The site that a server is recorded at.
+    pub(super) fn home(&self, spec: &Server) -> Option<usize> {
+        let (base, was) = (&self.model.base, spec.current.as_ref()?);
         let host = was.host.as_ref().and_then(|name| base.host_named(name));
         host.map_or_else(|| base.site(&was.site), |at| Some(base.hosts[at].site))
     }

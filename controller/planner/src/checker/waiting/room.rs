@@ -154,9 +154,12 @@ impl<'m, 'a> Room<'m, 'a> {
         (asked, left - added)
     }
 
-    /// Whether a site is too full to store one more copy.
+    /// Whether a site is too full to store the server's data, which takes no more where it lies already.
     pub(super) fn no_storage(&self, seeker: &Seeker<'_>, site: usize) -> bool {
         let asked = physics::storage(seeker.spec);
+        if self.home(seeker.spec) == Some(site) || self.copies(seeker.spec).contains(&site) {
+            return false;
+        }
         let room = &self.sites[site];
         let full = |limit: i64| room.stored + i128::from(asked) > i128::from(limit);
         asked > 0 && room.storage.is_some_and(full)

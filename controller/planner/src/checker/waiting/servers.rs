@@ -355,7 +355,7 @@ fn amounts(room: &Room<'_, '_>, seeker: &Seeker<'_>, on: &WaitingOn, say: &mut i
             let most = short.filter_map(left).max();
             let there = base
                 .site(site)
-                .filter(|&at| room.may_use(spec, at))
+                .filter(|&at| room.may_use(spec, at) && room.no_storage(seeker, at))
                 .and_then(left);
             let so = there == Some(i128::from(*free)) && there == most && *asked == physics::storage(spec);
             if !so || free >= asked {
