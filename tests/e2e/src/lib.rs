@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod controller;
 pub mod demo;
 pub mod error;
+pub mod gate;
 pub mod install;
 pub mod inventory;
 pub mod quiet;

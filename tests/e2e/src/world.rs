@@ -5,11 +5,13 @@ use crate::controller::Controller;
 use crate::controller::NAMESPACE;
 use crate::controller::SERVICE_ACCOUNT;
 use crate::error::Error;
+use crate::gate::Gate;
 use crate::install;
 use raidc_lab::FleetSpec;
 use raidc_lab::Lab;
 use raidc_lab::LabOptions;
 use raidc_lab::Profile;
+use std::path::Path;
 use std::path::PathBuf;
 
 /// Name of the pull secret that tenants of the tests are told of.
@@ -57,11 +59,26 @@ impl World {
 
     /// Starts one more replica of the controller.
     pub fn start_controller(&mut self, identity: &str) -> Result<(), Error> {
+        let kubeconfig = self.controller_kubeconfig.clone();
+        self.start(identity, &kubeconfig)
+    }
+
+    /// A gate that lets `writes` through, for [`World::start_behind`].
+    pub async fn gate(&self, name: &str, writes: i64) -> Result<Gate, Error> {
+        Gate::open(&self.controller_kubeconfig, name, writes).await
+    }
+
+    /// Starts one more replica, which sees and reaches the API server through `gate` only.
+    pub fn start_behind(&mut self, gate: &Gate, identity: &str) -> Result<(), Error> {
+        self.start(identity, gate.kubeconfig())
+    }
+
+    fn start(&mut self, identity: &str, kubeconfig: &Path) -> Result<(), Error> {
         let mut flags = vec!["--tenant-pull-secret", PULL_SECRET, "--certify-seconds", "20"];
         flags.extend(self.flags.iter().map(String::as_str));
         self.controllers.push(Controller::start(
             &self.cluster,
-            &self.controller_kubeconfig,
+            kubeconfig,
             identity,
             self.lease_seconds,
             &flags,
