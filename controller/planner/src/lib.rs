@@ -24,6 +24,7 @@ mod fits;
 mod fleet;
 mod ids;
 mod index;
+mod loads;
 mod loss;
 mod mend;
 mod outcome;
