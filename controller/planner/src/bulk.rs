@@ -12,6 +12,8 @@
 //! 4. *Reserves*: per pair of sites likewise, on hosts that hold reserves for other losses first: they share the room.
 //! 5. *Leftovers* go server by server.
 
+use crate::apart;
+use crate::claim;
 use crate::consolidate;
 use crate::engine::Engine;
 use crate::fits;
@@ -25,7 +27,8 @@ use crate::world::{Amount, DIMS, World};
 /// Below this many new servers the queue is quick enough and keeps the books simpler to follow.
 pub(crate) const FEWEST: usize = 64;
 
-/// Places all of `batch` (in turn order), or nothing. Returns whether it placed them.
+/// Places all of `batch` (in turn order) but those that their group leaves no place, or nothing. Returns whether it placed
+/// any.
 ///
 /// Residents of unlike shape fill hosts best when all sizes share them; but large sizes then may find no whole host for
 /// their reserve. So the phases from which on sizes share hosts are tried in turn, the most sharing first.
@@ -66,6 +69,7 @@ fn with_sites(engine: &mut Engine<'_, '_>, order: &[usize], calm: i64) -> bool {
         phases[loads.phase(world.servers[server].class)].push(server);
     }
     (1..PHASES).any(|shared| attempt(engine, &phases, &chosen, shared))
+        && order.iter().any(|&v| engine.books.slots[v].is_placed())
 }
 
 /// Places everything, or nothing; sizes of the phases from `shared` on share hosts.
@@ -113,17 +117,31 @@ fn undo(engine: &mut Engine<'_, '_>, done: Vec<usize>) -> bool {
     false
 }
 
-/// Places servers one by one; stops at the first that finds no place.
+/// Places servers one by one; stops at the first that finds no place for want of room. One whose group leaves it no place
+/// waits for its group: nobody can take from it what it cannot have.
 fn place_singly(engine: &mut Engine<'_, '_>, servers: &[usize], done: &mut Vec<usize>) -> bool {
     let wish = Wish::new(engine.world);
     for &server in servers {
-        let Some(slot) = engine.find(server, &wish) else {
-            return false;
-        };
-        engine.books.put(engine.world, server, &slot);
-        done.push(server);
+        match engine.find(server, &wish) {
+            Some(slot) => {
+                engine.books.put(engine.world, server, &slot);
+                done.push(server);
+            }
+            None if claim::group_is_in_the_way(engine, server) && is_last_of_group(engine, server) => {}
+            None => return false,
+        }
     }
     true
+}
+
+/// Whether every member of its anti-affinity group that is new and has a place comes before it in turn.
+fn is_last_of_group(engine: &Engine<'_, '_>, server: usize) -> bool {
+    let world = engine.world;
+    apart::others(world, server).all(|(other, _)| {
+        !engine.books.slots[other].is_placed()
+            || world.servers[other].was.is_some()
+            || world.turn(other) < world.turn(server)
+    })
 }
 
 /// Per class its size as a share of the largest host, so that cores and MiB can be added.

@@ -11,6 +11,7 @@ mod adopt;
 mod apart;
 mod bulk;
 mod checker;
+mod claim;
 mod colocate;
 mod consolidate;
 mod copies;
