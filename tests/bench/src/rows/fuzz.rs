@@ -106,7 +106,7 @@ fn run(events: usize, seed: u64, batches: bool) -> Came {
     came
 }
 
-/// A small server of a tenant without a quota, last in turn.
+/// A small server of a tenant without a quota, last in turn; one in eight may be in a group.
 fn of_batch(dice: &mut Dice, number: usize, at: usize) -> (ServerId, Server) {
     let (_, server) = server(dice, number);
     let tenant = TenantName::from(format!("city-{}", 2 + at % 2));
@@ -114,9 +114,13 @@ fn of_batch(dice: &mut Dice, number: usize, at: usize) -> (ServerId, Server) {
     let small = Server {
         tenant,
         tier: 4,
-        cpu_milli: server.cpu_milli / 16,
-        memory_mib: server.memory_mib / 16,
+        cpu_milli: server.cpu_milli / 32,
+        memory_mib: server.memory_mib / 32,
+        overhead_mib: 0,
         storage_mib: server.storage_mib / 64,
+        copies: server.copies.min(2),
+        warm: false,
+        apart: server.apart.filter(|_| at % 8 == 0),
         ..server
     };
     (id, small)
