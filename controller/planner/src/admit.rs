@@ -201,6 +201,14 @@ fn admit_batch(engine: &mut Engine<'_, '_>, used: &Use, items: &[Item<'_>]) -> b
             batch.push(server);
         }
     }
+    // Those at the end that find no place now wait whatever becomes of the others, and take nobody's turn by it.
+    let wish = Wish::new(world);
+    while batch
+        .last()
+        .is_some_and(|&last| engine.find(last, &wish).is_none())
+    {
+        batch.pop();
+    }
     batch.len() >= bulk::FEWEST && bulk::place_all(engine, &batch)
 }
 

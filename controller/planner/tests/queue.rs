@@ -211,31 +211,30 @@ fn no_waiting_request_ever_keeps_a_batch_from_being_placed_together() {
     let made = decide(&fleet);
     assert_eq!(made.waiting.len(), 1);
     assert_eq!(made.servers, whole, "a server whose data no store has room for");
+}
 
-    // One that waits for room has a host kept for it, and the others come in together beside it.
+#[test]
+fn one_that_waits_for_room_never_keeps_those_around_it_from_being_placed_together() {
     let mut fleet = import();
     for host in 0..8 {
-        fleet.hosts.insert(
-            format!("s2-h{host:02}").into(),
-            Host {
-                cpu_milli: 24_000,
-                ..fleet.hosts[&HostName::from("s2-h00")].clone()
-            },
-        );
+        let name = HostName::from(format!("s2-h{host:02}"));
+        if let Some(host) = fleet.hosts.get_mut(&name) {
+            host.cpu_milli = 24_000;
+        }
         fleet
             .servers
             .insert(id(&format!("old-{host}")), on(2, host, server(2)));
     }
-    fleet.servers.insert(
-        id("giant"),
-        Server {
-            tier: 1,
-            ..server(24)
-        },
-    );
-    let made = decide(&fleet);
-    let waiting: Vec<String> = made.waiting.keys().map(ToString::to_string).collect();
-    assert_eq!(waiting, ["server/city/giant"]);
+    let whole = decide(&fleet).servers;
+    let giant = |tier| Server { tier, ..server(24) };
+    // Behind them it takes nothing from anybody; before them a host is kept for it.
+    for tier in [4, 1] {
+        fleet.servers.insert(id("giant"), giant(tier));
+        let made = decide(&fleet);
+        let waiting: Vec<String> = made.waiting.keys().map(ToString::to_string).collect();
+        assert_eq!(waiting, ["server/city/giant"]);
+        assert!(tier == 1 || made.servers == whole);
+    }
 }
 
 #[test]
