@@ -1,11 +1,13 @@
 //! Admission: who waits gets in by tier, then age, then name, within the quota and as far as there is room. No I/O.
 //!
-//! *A large demand at the head is not starved by small ones behind it.* When a server finds no room that could ever be
-//! there, the host nearest to having it is kept for it: the books count it there until the end of the pass, beyond what
-//! the host has, so that nobody behind it takes what becomes free. Only the first few are kept for (`claims`): each
-//! keeps some room idle.
+//! *A large demand at the head is not starved by small ones behind it.* When a server finds no room, the hosts nearest to
+//! having it are kept for it until the end of the pass (`claim.rs`). Only the first few are kept for, and none that room
+//! alone would not let in: each keeps some room idle.
+//!
+//! *Very many new servers at once* are placed together (`bulk.rs`), beside what is kept for those before them.
 
 use crate::bulk;
+use crate::claim::{self, Claims};
 use crate::colocate;
 use crate::engine::Engine;
 use crate::ids::ColocationId;
@@ -15,10 +17,7 @@ use crate::quota::{self, Use};
 use crate::reason::{Waiting, WaitingOn};
 use crate::reserves;
 use crate::why;
-use crate::world::{DIMS, World, count};
-
-/// Most servers that room is kept for at a time.
-const MAX_CLAIMS: usize = 16;
+use crate::world::count;
 
 /// The tier at which a colocation queues: before servers of the default tier 3, after those that a tenant marked
 /// as its first.
@@ -29,11 +28,6 @@ const COLOCATION_TIER: i64 = 2;
 enum Item<'f> {
     Server(usize),
     Colocation(usize, &'f ColocationId),
-}
-
-/// How many may keep room: one in eight of the open hosts, at least one.
-pub(crate) fn claims(world: &World<'_>) -> usize {
-    (world.hosts.iter().filter(|host| host.open).count() / 8).clamp(1, MAX_CLAIMS)
 }
 
 /// Everything that waits, in turn: tier, age, servers before colocations, name.
@@ -102,10 +96,7 @@ fn placed_amounts(engine: &Engine<'_, '_>, index: usize) -> quota::Amounts {
 /// One pass over the queue. Returns whether anybody got in.
 pub(crate) fn admit(engine: &mut Engine<'_, '_>) -> bool {
     let mut used = in_use(engine);
-    if admit_batch(engine, &mut used) {
-        return true;
-    }
-    pass(engine, &mut used)
+    pass(engine, &mut used, true)
 }
 
 /// Packs the reserves anew when somebody waits for room, and keeps that when it lets somebody in. Returns whether it
@@ -118,7 +109,7 @@ pub(crate) fn make_room(engine: &mut Engine<'_, '_>) -> bool {
     let Some(before) = reserves::repack(engine) else {
         return false;
     };
-    if !pass(engine, &mut used) {
+    if !pass(engine, &mut used, false) {
         reserves::restore(engine, &before);
         return false;
     }
@@ -130,15 +121,21 @@ pub(crate) fn make_room(engine: &mut Engine<'_, '_>) -> bool {
     true
 }
 
-/// One walk over the queue. Returns whether anybody got in.
-fn pass(engine: &mut Engine<'_, '_>, used: &mut Use) -> bool {
+/// One walk over the queue, with a batch at its end if `batches`. Returns whether anybody got in.
+fn pass(engine: &mut Engine<'_, '_>, used: &mut Use, batches: bool) -> bool {
     let world = engine.world;
-    let mut claimed: Vec<usize> = Vec::new();
+    let mut claims = Claims::new(world);
     let mut changed = false;
+    // Those that room alone would not let in: looked at last when room is made.
+    let mut hopeless: Vec<usize> = Vec::new();
     engine.starving.clear();
     let wish = Wish::new(world);
     engine.waiting.clear();
-    for item in queue(engine) {
+    let queue = queue(engine);
+    // After this one there are only servers, which may come in together: from the first on that finds room.
+    let other = queue.iter().rposition(|item| !matches!(item, Item::Server(_)));
+    let mut batch = batches.then(|| other.map_or(0, |at| at + 1));
+    for (at, &item) in queue.iter().enumerate() {
         match item {
             Item::Colocation(index, id) => {
                 let Some(colocation) = world.fleet.colocations.get(id) else {
@@ -153,59 +150,66 @@ fn pass(engine: &mut Engine<'_, '_>, used: &mut Use) -> bool {
                     continue;
                 }
                 if let Some(slot) = engine.find(server, &wish) {
+                    changed = true;
+                    if batch.take_if(|first| at >= *first).is_some()
+                        && admit_batch(engine, used, &queue[at..])
+                    {
+                        break;
+                    }
                     engine.books.put(world, server, &slot);
                     used.add(wanted.tenant, &amounts);
-                    changed = true;
-                } else if why::structural(world, &engine.books, server).is_none() {
+                } else if claim::room_would_do(engine, server) {
                     engine.starving.push(server);
-                    if claimed.len() < claims(world)
-                        && let Some(host) = nearest(engine, server)
-                    {
-                        engine.books.claim(world, server, host);
-                        claimed.push(server);
-                    }
+                    claims.keep(engine, used, server);
+                } else if why::structural(world, &engine.books, server).is_none() {
+                    hopeless.push(server);
                 }
             }
         }
     }
-    for server in claimed.into_iter().rev() {
-        engine.books.unclaim(world, server);
-    }
+    engine.starving.append(&mut hopeless);
+    claims.release(engine, used);
     changed
 }
 
-/// Very many new servers at once: those within quota, all of them or none. Returns whether it placed them.
-fn admit_batch(engine: &mut Engine<'_, '_>, used: &mut Use) -> bool {
+/// Very many new servers at once, in turn order: those within quota that have a place but for the room, all of them or
+/// none. Returns whether it placed them.
+fn admit_batch(engine: &mut Engine<'_, '_>, used: &Use, items: &[Item<'_>]) -> bool {
     let world = engine.world;
-    let queue = queue(engine);
-    let servers = queue
-        .iter()
-        .filter(|item| matches!(item, Item::Server(_)))
-        .count();
-    // Colocations wait for their turn among the servers: with any in the queue it is walked one by one.
-    if servers < bulk::FEWEST || servers < queue.len() {
+    if items.len() < bulk::FEWEST {
         return false;
     }
     let mut within = used.clone();
-    let mut batch = Vec::with_capacity(servers);
-    let mut possible: Vec<Option<bool>> = vec![None; world.classes.len()];
-    for item in queue {
-        let Item::Server(server) = item else { continue };
+    let mut batch = Vec::with_capacity(items.len());
+    let mut hopes: Vec<Option<bool>> = vec![None; world.classes.len()];
+    for item in items {
+        let &Item::Server(server) = item else { continue };
         let wanted = &world.servers[server];
         let amounts = quota::of_server(wanted);
-        let sound = wanted.malformed.is_none() && within.check(world, wanted.tenant, &amounts).is_ok();
-        let possible = *possible[wanted.class]
-            .get_or_insert_with(|| why::structural(world, &engine.books, server).is_none());
-        if sound && possible {
+        if wanted.malformed.is_some() || within.check(world, wanted.tenant, &amounts).is_err() {
+            continue;
+        }
+        // What is true of one is true of its class, but for groups and for how much is stored.
+        let alike = wanted.apart.is_none() && wanted.together.is_none() && wanted.storage == 0;
+        let hope = if alike { hopes[wanted.class] } else { None };
+        let hope = hope.unwrap_or_else(|| claim::room_would_do(engine, server));
+        if alike {
+            hopes[wanted.class] = Some(hope);
+        }
+        if hope {
             within.add(wanted.tenant, &amounts);
             batch.push(server);
         }
     }
-    if batch.len() < bulk::FEWEST || !bulk::place_all(engine, &batch) {
-        return false;
+    // Those at the end that find no place now wait whatever becomes of the others, and take nobody's turn by it.
+    let wish = Wish::new(world);
+    while batch
+        .last()
+        .is_some_and(|&last| engine.find(last, &wish).is_none())
+    {
+        batch.pop();
     }
-    *used = within;
-    true
+    batch.len() >= bulk::FEWEST && bulk::place_all(engine, &batch)
 }
 
 fn admit_colocation(
@@ -228,41 +232,6 @@ fn admit_colocation(
     engine.space.place(world, &mut engine.books, index, colocation)?;
     used.add(tenant, &amounts);
     Ok(())
-}
-
-/// Whether the host is large enough for this server and takes something new.
-pub(crate) fn could(world: &World<'_>, server: usize, host: usize) -> bool {
-    let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
-    dense.open && wanted.allows(dense.site) && (0..DIMS).all(|d| wanted.demand[d] <= dense.capacity[d])
-}
-
-/// What the host lacks for running this server, in thousandths of itself, over all measures; 0 when it lacks nothing.
-pub(crate) fn lacks(engine: &Engine<'_, '_>, server: usize, host: usize) -> i64 {
-    let (world, books) = (engine.world, &engine.books);
-    let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
-    let permille = |lack: i64, whole: i64| lack.max(0).saturating_mul(1000) / whole.max(1);
-    let on_host = |d: usize| {
-        let free = dense.capacity[d] - books.used[host][d] - books.most_reserved[host][d];
-        permille(wanted.demand[d] - free, dense.capacity[d])
-    };
-    let at_site = |d: usize| {
-        let site = &world.sites[dense.site];
-        let free = site.ceiling[d] - books.site_used[dense.site][d];
-        permille(wanted.demand[d] - free, dense.capacity[d])
-    };
-    let asked = dense.draw_mw(wanted.demand[0]);
-    let watts = permille(
-        asked - colocate::headroom_mw(world, books, dense.rack),
-        dense.idle_mw + dense.dynamic_mw,
-    );
-    (0..DIMS).map(|d| on_host(d) + at_site(d)).sum::<i64>() + watts
-}
-
-/// The host that lacks the least for this server, of those that are large enough for it and may take it.
-pub(crate) fn nearest(engine: &Engine<'_, '_>, server: usize) -> Option<usize> {
-    (0..engine.world.hosts.len())
-        .filter(|&host| could(engine.world, server, host))
-        .min_by_key(|&host| (lacks(engine, server, host), host))
 }
 
 /// Says for everything that waits on what it waits, given the final books.

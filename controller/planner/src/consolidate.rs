@@ -172,7 +172,9 @@ pub(crate) fn tighten(engine: &mut Engine<'_, '_>) {
         // Fuller ones hardly ever find room elsewhere.
         let (used, capacity) = (engine.books.used[host], world.hosts[host].capacity);
         let full = (0..crate::world::DIMS).any(|d| used[d] * 100 > capacity[d] * TIGHTEN_PERCENT);
-        if received[host] || !new || full || world.hosts[host].powered {
+        // Where room is only kept for one, nobody is to be moved.
+        let kept = engine.books.claims[host] > 0;
+        if received[host] || !new || full || kept || world.hosts[host].powered {
             continue;
         }
         let emptied = empty(engine, &[host], servers, None, Reach::Anywhere);

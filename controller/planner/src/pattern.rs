@@ -14,6 +14,9 @@ use crate::world::{Amount, DIMS};
 /// Times that a pattern is bettered, at most. Most are as good as they get after one or two.
 const ROUNDS: usize = 4;
 
+/// Fillings tried in one round, at most: a host that holds thirty different sizes has fewer.
+const TRIALS: usize = 512;
+
 /// A measure that is asked for less than this many 64ths of the scarcer one counts least.
 const AMPLE: i64 = 48;
 
@@ -130,7 +133,7 @@ impl Filling {
             let rest = kinds[at..].iter();
             rest.map(move |&other| (one, Some(other)))
         });
-        for (one, other) in ones.chain(pairs) {
+        for (one, other) in ones.chain(pairs).take(TRIALS) {
             let mut tried = self.clone();
             if !tried.give_back(sizes, one) || other.is_some_and(|other| !tried.give_back(sizes, other)) {
                 continue;

@@ -4,8 +4,16 @@
 //! memory) is nearest to what it has left, the larger of two alike, until nothing fits: so that neither measure is left
 //! over alone. Research weighed the fourth power of the cosine against the size; here the square of the sine and a
 //! little for size order the sizes alike, in integers.
+//!
+//! *Very many sizes* ([`MANY`]) cost no more per host than that: patterns are made of a sample of them, and a size that a
+//! host refuses says the same of all but clearly smaller ones.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
 
 use crate::engine::Engine;
+use crate::fleet::Spread;
 use crate::pattern::{Room, Size, pattern};
 use crate::score::{self, Direction};
 use crate::world::{Amount, Class, DIMS, World};
@@ -13,6 +21,10 @@ use crate::world::{Amount, Class, DIMS, World};
 /// Servers of one size that are looked at before a host is taken to have no room for that size: more than one,
 /// because groups may keep the first away.
 const TRIES: usize = 4;
+
+/// Piles that are all looked at for every host. Catalogues are smaller; where every server has a size of its own, most are
+/// much like others.
+const MANY: usize = 128;
 
 /// Servers of one size.
 struct Pile {
@@ -49,10 +61,11 @@ impl Pile {
     }
 }
 
-/// Whether a host that takes a server of one class takes one of the other, as far as classes say.
-fn alike(a: &Class, b: &Class) -> bool {
-    let asked = |class: &Class| (class.demand, class.copies, class.warm, class.stores);
-    asked(a) == asked(b) && a.spread == b.spread
+/// What is true of all classes in one pile: a host that takes a server of one takes one of the other, as far as classes say.
+type Alike = (Amount, i64, bool, bool, Spread);
+
+fn alike(class: &Class) -> Alike {
+    (class.demand, class.copies, class.warm, class.stores, class.spread)
 }
 
 /// All piles.
@@ -61,35 +74,38 @@ pub(crate) struct Piles {
     /// The capacity that directions and sizes were last worked out for.
     capacity: Amount,
     inverse: Amount,
+    /// Cores above which the host that is being filled takes none, in thousandths.
+    most_cores: i64,
 }
 
 impl Piles {
     /// Piles of these servers.
     pub(crate) fn new(world: &World<'_>, servers: impl Iterator<Item = usize>) -> Self {
-        let mut of_class: Vec<Vec<usize>> = vec![Vec::new(); world.classes.len()];
+        let mut of_class: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for server in servers {
-            of_class[world.servers[server].class].push(server);
+            of_class
+                .entry(world.servers[server].class)
+                .or_default()
+                .push(server);
         }
-        // Where they may be was asked before: classes that differ in nothing else lie in one pile.
-        let mut piles: Vec<(&Class, Pile)> = Vec::new();
-        for (class, servers) in world.classes.iter().zip(of_class) {
-            if servers.is_empty() {
-                continue;
-            }
-            if let Some((_, pile)) = piles.iter_mut().find(|(other, _)| alike(class, other)) {
+        // Where they may be was asked before: classes that differ in nothing else lie in one pile. Only ever looked up.
+        let mut known: FxHashMap<Alike, usize> = FxHashMap::default();
+        let mut piles: Vec<Pile> = Vec::new();
+        for (class, servers) in of_class {
+            let class = &world.classes[class];
+            let at = *known.entry(alike(class)).or_insert(piles.len());
+            if let Some(pile) = piles.get_mut(at) {
                 pile.servers.extend(servers);
                 continue;
             }
-            let pile = Pile {
+            piles.push(Pile {
                 demand: class.demand,
                 servers,
                 direction: Direction::default(),
                 size: 0,
                 refused: false,
-            };
-            piles.push((class, pile));
+            });
         }
-        let mut piles: Vec<Pile> = piles.into_iter().map(|(_, pile)| pile).collect();
         for pile in &mut piles {
             pile.servers
                 .sort_unstable_by_key(|&v| std::cmp::Reverse(world.turn(v)));
@@ -100,6 +116,7 @@ impl Piles {
             list: piles,
             capacity: [0; DIMS],
             inverse: [0; DIMS],
+            most_cores: i64::MAX,
         }
     }
 
@@ -122,9 +139,13 @@ impl Piles {
             inverse: self.inverse,
             free: free(engine),
         };
-        let sizes: Vec<Size> = self.list.iter().map(Pile::as_size).collect();
+        // The largest always, and every so many below it.
+        let step = self.list.len().div_ceil(MANY).max(1);
+        let mut sample: Vec<usize> = (0..self.list.len()).rev().step_by(step).collect();
+        sample.reverse();
+        let sizes: Vec<Size> = sample.iter().map(|&at| self.list[at].as_size()).collect();
         for at in pattern(&sizes, room) {
-            self.list[at].give(|server| put(engine, server));
+            self.list[sample[at]].give(|server| put(engine, server));
         }
         self.list.retain(|pile| !pile.servers.is_empty());
         self.fill(capacity, engine, free, put);
@@ -139,10 +160,14 @@ impl Piles {
         mut put: impl FnMut(&mut Engine<'_, '_>, usize) -> bool,
     ) {
         self.look(capacity);
-        let mut emptied = false;
+        let (mut emptied, many) = (false, self.list.len() > MANY);
         while let Some(at) = self.best(free(engine), capacity) {
             let pile = &mut self.list[at];
             pile.refused = !pile.give(|server| put(engine, server));
+            if pile.refused && many {
+                // By an eighth less each time: a host is asked some tens of times at most.
+                self.most_cores = pile.demand[0] - pile.demand[0] / 8 - 1;
+            }
             if pile.servers.is_empty() {
                 pile.refused = true;
                 emptied = true;
@@ -156,6 +181,7 @@ impl Piles {
     /// Turns to another host.
     fn look(&mut self, capacity: Amount) {
         let same = self.capacity == capacity;
+        self.most_cores = i64::MAX;
         self.inverse = score::inverse(capacity);
         for pile in &mut self.list {
             pile.refused = false;
@@ -171,9 +197,14 @@ impl Piles {
     /// The pile that suits what is left best; of equals the first.
     fn best(&self, free: Amount, capacity: Amount) -> Option<usize> {
         let left = score::shares(free, capacity, self.inverse);
+        let most = free[0].min(self.most_cores);
         let mut best: Option<(i64, usize)> = None;
         for (at, pile) in self.list.iter().enumerate() {
-            if pile.refused || pile.demand[0] > free[0] || pile.demand[1] > free[1] {
+            // They come in the order of their cores.
+            if pile.demand[0] > most {
+                break;
+            }
+            if pile.refused || pile.demand[1] > free[1] {
                 continue;
             }
             let cost = 4 * score::misfit_of(left, pile.direction) - pile.size;

@@ -35,9 +35,9 @@ impl Wish {
     }
 }
 
-/// How much a choice costs: the kind of the primary's host; how well both hosts suit and how full the sites get; the
-/// finer score of the reserve.
-type Cost = (i64, i64, i64);
+/// How much a choice costs: whether one risk takes both hosts, where the policy lets it; the kind of the primary's host;
+/// how well both hosts suit and how full the sites get; the finer score of the reserve.
+type Cost = (bool, i64, i64, i64);
 
 /// From here on, in thousandths, a site counts as full and another is looked for even if its hosts suit less.
 const FULL: i64 = 900;
@@ -132,7 +132,7 @@ fn primaries(
                 score,
                 host,
                 pressure,
-                cost: (score / score::KIND, suits, 0),
+                cost: (false, score / score::KIND, suits, 0),
                 turn: found.len(),
             });
         }
@@ -163,6 +163,7 @@ fn complete(
     let found = find_backup_for(world, books, index, server, wish, zone, primary.pressure)?;
     let suits = score % score::KIND + score::backup_cost(found.score);
     let cost = (
+        found.shares,
         score / score::KIND,
         suits + pressure_cost(found.pressure),
         found.score,
@@ -185,6 +186,9 @@ pub(crate) struct Reserve {
     incomplete: bool,
     /// The data has to be copied there first.
     fresh: bool,
+    /// Some risk takes it with the primary: what has no reserve then may still have a copy, and would wait for a failover by
+    /// hand.
+    shares: bool,
     /// How full the worse of the two sites would be, in thousandths.
     pressure: i64,
     score: i64,
@@ -237,10 +241,9 @@ pub(crate) fn find_backup_for(
     // The best first: what comes at a site after it can be no better than this.
     sites.sort_unstable();
     for (fresh, pressure, site) in sites {
-        if best
-            .as_ref()
-            .is_some_and(|best| (false, fresh, pressure) > (best.incomplete, best.fresh, best.pressure))
-        {
+        if best.as_ref().is_some_and(|best| {
+            (false, fresh, false, pressure) > (best.incomplete, best.fresh, best.shares, best.pressure)
+        }) {
             break;
         }
         for &to in &world.sites[site].zones {
@@ -267,6 +270,7 @@ pub(crate) fn find_backup_for(
             let candidate = Reserve {
                 incomplete: count(copies.len()) < wanted.copies - 1,
                 fresh,
+                shares: world.zones_share(zone, to),
                 pressure,
                 score,
                 host,

@@ -8,6 +8,7 @@ use crate::bulk;
 use crate::copies;
 use crate::engine::Engine;
 use crate::fits;
+use crate::loads;
 use crate::piles::Piles;
 use crate::place::{self, Wish};
 use crate::score;
@@ -66,7 +67,11 @@ pub(crate) fn pack(engine: &mut Engine<'_, '_>, wanted: &[(usize, usize)]) {
 /// Reserves `host` for a placed server without a reserve, if it may; its copies stay where they are, or are chosen.
 pub(crate) fn put(engine: &mut Engine<'_, '_>, server: usize, host: usize) -> bool {
     let world = engine.world;
-    if fits::backup(world, &engine.books, server, host, false).is_err() {
+    let site = world.hosts[host].site;
+    // The choice of copies takes the reserve's site as given: whether it can store one is asked here.
+    if fits::backup(world, &engine.books, server, host, false).is_err()
+        || fits::storage(world, &engine.books, server, site).is_err()
+    {
         return false;
     }
     let wish = Wish {
@@ -107,8 +112,8 @@ pub(crate) fn repack(engine: &mut Engine<'_, '_>) -> Option<Vec<(usize, Slot)>> 
     for (v, _) in &before {
         engine.books.remove_backup(world, *v);
     }
-    let of_class = bulk::phases(world);
-    let mut phases: [Vec<(usize, usize)>; bulk::PHASES] = Default::default();
+    let of_class = loads::phases(world);
+    let mut phases: [Vec<(usize, usize)>; loads::PHASES] = Default::default();
     for (v, slot) in &before {
         if let Some(host) = slot.backup {
             phases[of_class[world.servers[*v].class]].push((*v, world.hosts[host].site));

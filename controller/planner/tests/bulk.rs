@@ -96,6 +96,78 @@ fn a_batch_that_does_not_fit_never_jumps_the_queue() {
     assert!(!made.waiting.is_empty());
 }
 
+/// Sites of four hosts; per site how much it stores, in GiB; batches of new servers of 1 core, 2 GiB and a disk of 10 GiB.
+fn stores(limits: &[Option<i64>], batches: &[(&str, i64, i64)]) -> Fleet {
+    let mut fleet = Fleet::default();
+    fleet
+        .tenants
+        .insert("city".into(), raidc_planner::Tenant::default());
+    for (at, limit) in limits.iter().enumerate() {
+        let name = SiteName::from(format!("s{at}"));
+        let rack = RackName::from(format!("s{at}-r"));
+        let site = Site {
+            storage_mib: limit.map(|gib| gib * 1024),
+            ..Site::default()
+        };
+        fleet.sites.insert(name.clone(), site);
+        let feed = |at: &str| Feed {
+            name: at.to_owned(),
+            watts: 8000,
+            panel: None,
+        };
+        let spec = Rack {
+            site: name.clone(),
+            feeds: vec![feed("a"), feed("b")],
+            ..Rack::default()
+        };
+        fleet.racks.insert(rack.clone(), spec);
+        for host in 0..4 {
+            let spec = Host {
+                site: name.clone(),
+                rack: rack.clone(),
+                cpu_milli: 16_000,
+                memory_mib: 64 * 1024,
+                ..Host::default()
+            };
+            fleet.hosts.insert(HostName::from(format!("s{at}-h{host}")), spec);
+        }
+    }
+    for (name, number, copies) in batches {
+        for at in 0..*number {
+            let server = Server {
+                tenant: "city".into(),
+                cpu_milli: 1000,
+                memory_mib: 2048,
+                storage_mib: 10 * 1024,
+                copies: *copies,
+                ..Server::default()
+            };
+            fleet
+                .servers
+                .insert(ServerId::new("city", format!("{name}-{at:02}")), server);
+        }
+    }
+    fleet
+}
+
+#[test]
+fn a_batch_never_stores_more_at_a_site_than_it_has() {
+    let fleet = stores(&[None, None, Some(300)], &[("a", 60, 2), ("b", 6, 3)]);
+    let made = decide(&fleet);
+    assert_eq!(check(&fleet, &made), vec![]);
+    assert!(made.waiting.is_empty(), "{:?}", made.waiting.keys().next());
+}
+
+#[test]
+fn third_copies_never_go_uncounted_when_sites_are_chosen() {
+    // 3 × 70 copies of 10 GiB, and two of the sites have room for no more than their share.
+    let limits = [Some(560), Some(560), Some(560), Some(560)];
+    let fleet = stores(&limits, &[("a", 70, 3)]);
+    let made = decide(&fleet);
+    assert_eq!(check(&fleet, &made), vec![]);
+    assert!(made.waiting.is_empty(), "{:?}", made.waiting.keys().next());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -113,6 +185,42 @@ proptest! {
                 };
                 fleet.servers.insert(ServerId::new(id.namespace.to_string(), format!("{}-{number}", id.name)), small);
             }
+        }
+        let first = decide(&fleet);
+        prop_assert_eq!(check(&fleet, &first), vec![]);
+        let mut after = fleet.clone();
+        first.feed_back(&mut after);
+        let again = decide(&after);
+        prop_assert_eq!(check(&after, &again), vec![]);
+        prop_assert_eq!(&again.moves, &vec![]);
+        prop_assert_eq!(&again.id, &first.id);
+    }
+    /// The sites store just about what is asked, some less.
+    #[test]
+    fn no_batch_ever_overfills_a_store(
+        fleet in fleets::new_fleet(),
+        times in 4i64..12,
+        percent in proptest::collection::vec(20i64..160, 5),
+        three in proptest::bool::weighted(0.5),
+    ) {
+        let mut fleet = fleet;
+        for (id, server) in fleet.servers.clone() {
+            for number in 0..times {
+                let small = Server {
+                    cpu_milli: server.cpu_milli / 16,
+                    memory_mib: server.memory_mib / 16,
+                    overhead_mib: 0,
+                    created_at: server.created_at + number,
+                    copies: if three { 3 } else { server.copies },
+                    ..server.clone()
+                };
+                fleet.servers.insert(ServerId::new(id.namespace.to_string(), format!("{}-{number}", id.name)), small);
+            }
+        }
+        let asked: i64 = fleet.servers.values().map(|server| server.copies * server.storage_mib).sum();
+        let sites = i64::try_from(fleet.sites.len()).unwrap_or(1).max(1);
+        for (site, percent) in fleet.sites.values_mut().zip(&percent) {
+            site.storage_mib = Some(asked * percent / 100 / sites);
         }
         let first = decide(&fleet);
         prop_assert_eq!(check(&fleet, &first), vec![]);

@@ -36,6 +36,13 @@ impl Dice {
         things.get(at)
     }
 
+    /// Puts `things` in a drawn order.
+    pub(crate) fn shuffle<T>(&mut self, things: &mut [T]) {
+        for at in (1..things.len()).rev() {
+            things.swap(at, self.index(at + 1));
+        }
+    }
+
     /// Once in `times`.
     pub(crate) fn once_in(&mut self, times: u64) -> bool {
         self.roll(times) == 0

@@ -13,6 +13,7 @@
 mod elsewhere;
 
 use crate::admit;
+use crate::claim::{self, Claims};
 use crate::engine::Engine;
 use crate::fits;
 use crate::place::Wish;
@@ -86,8 +87,8 @@ pub(crate) fn make_room(engine: &mut Engine<'_, '_>) -> bool {
     }
     let starving: Vec<usize> = engine.starving.iter().copied().take(SERVERS).collect();
     let mut used = admit::in_use(engine);
-    let mut claimed: Vec<usize> = Vec::new();
-    let mut map = Map::of(engine, &claimed);
+    let mut claims = Claims::new(world);
+    let mut map = Map::of(engine, &claims.servers);
     let mut changed = false;
     for server in starving {
         let amounts = quota::of_server(&world.servers[server]);
@@ -96,19 +97,14 @@ pub(crate) fn make_room(engine: &mut Engine<'_, '_>) -> bool {
         }
         if room_for(engine, &map, server) {
             used.add(world.servers[server].tenant, &amounts);
-            map = Map::of(engine, &claimed);
+            map = Map::of(engine, &claims.servers);
             changed = true;
-        } else if claimed.len() < admit::claims(world)
-            && let Some(host) = admit::nearest(engine, server)
-        {
+        } else {
             // Who comes later must not take what becomes free for it.
-            engine.books.claim(world, server, host);
-            claimed.push(server);
+            claims.keep(engine, &mut used, server);
         }
     }
-    for server in claimed.into_iter().rev() {
-        engine.books.unclaim(world, server);
-    }
+    claims.release(engine, &mut used);
     changed
 }
 
@@ -145,14 +141,14 @@ fn commit(engine: &mut Engine<'_, '_>, trial: Trial) {
 /// The hosts that lack the least for running the server, or for its reserve.
 fn hosts_for(engine: &Engine<'_, '_>, server: usize) -> Vec<usize> {
     let world = engine.world;
-    let hosts = || (0..world.hosts.len()).filter(|&host| admit::could(world, server, host));
+    let hosts = || (0..world.hosts.len()).filter(|&host| claim::could(world, server, host));
     let mut lacking: Vec<(i64, usize)> = Vec::new();
     let mut zones: Vec<usize> = Vec::new();
     for host in hosts() {
         if fits::primary(world, &engine.books, server, host).is_ok() {
             zones.push(world.hosts[host].zone);
         } else {
-            lacking.push((admit::lacks(engine, server, host), host));
+            lacking.push((claim::lacks(engine, server, host), host));
         }
     }
     lacking.sort_unstable();
@@ -164,7 +160,7 @@ fn hosts_for(engine: &Engine<'_, '_>, server: usize) -> Vec<usize> {
         let lack = |host: usize| {
             let lacks = zones
                 .iter()
-                .filter_map(|&zone| reserve_lacks(engine, server, host, zone));
+                .filter_map(|&zone| claim::reserve_lacks(engine, server, host, zone));
             lacks.min().map(|lack| (lack, host))
         };
         let mut reserves: Vec<(i64, usize)> =
@@ -178,32 +174,6 @@ fn hosts_for(engine: &Engine<'_, '_>, server: usize) -> Vec<usize> {
         }
     }
     found
-}
-
-/// What the host lacks for the reserve of a server that would run in `zone`, in thousandths of itself; `None` where it may
-/// not be.
-fn reserve_lacks(engine: &Engine<'_, '_>, server: usize, host: usize, zone: usize) -> Option<i64> {
-    let (world, books) = (engine.world, &engine.books);
-    let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
-    if !world.apart_enough(wanted.spread, zone, dense.zone) {
-        return None;
-    }
-    let here = &world.zones[dense.zone].scenarios;
-    let permille = |lack: i64, whole: i64| lack.max(0).saturating_mul(1000) / whole.max(1);
-    let in_scenario = |&f: &usize| {
-        let on_host = |d: usize| {
-            let free =
-                dense.capacity[d] - books.used[host][d] - books.reserved[host * books.scenarios + f][d];
-            permille(wanted.demand[d] - free, dense.capacity[d])
-        };
-        let left = world.racks[dense.rack].capacity_mw
-            - books.committed_mw[dense.rack]
-            - books.added_mw[dense.rack * books.scenarios + f];
-        let watts = dense.draw_mw(wanted.demand[0]) - left;
-        (0..DIMS).map(on_host).sum::<i64>() + permille(watts, dense.idle_mw + dense.dynamic_mw)
-    };
-    let losses = world.zones[zone].scenarios.iter().filter(|f| !here.contains(f));
-    losses.map(in_scenario).max()
 }
 
 /// What a host lacks for a request beside all that is there.
@@ -298,8 +268,8 @@ fn push(
     let mut near: Vec<(i64, usize)> = world.sites[world.hosts[host].site]
         .hosts
         .iter()
-        .filter(|&&other| other != host && admit::could(world, resident, other))
-        .map(|&other| (admit::lacks(engine, resident, other), other))
+        .filter(|&&other| other != host && claim::could(world, resident, other))
+        .map(|&other| (claim::lacks(engine, resident, other), other))
         .collect();
     near.sort_unstable();
     for (_, onto) in near.into_iter().take(NEAR_HOSTS) {

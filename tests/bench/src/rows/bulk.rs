@@ -21,6 +21,22 @@ pub(crate) fn synthetic(context: &mut Context) {
     }
 }
 
+/// As many sizes as half of the servers: requests in free form instead of a catalogue. Held to the same time as the
+/// catalogue; the watts stand beside it.
+pub(crate) fn many_sizes(context: &mut Context) {
+    let recipe = synthetic::Recipe {
+        sizes: 5000,
+        ..synthetic::Recipe::standard(1, 640)
+    };
+    rows(
+        context,
+        "synthetic 10,000 of 5,000 sizes",
+        &synthetic::make(recipe).fleet,
+        true,
+        1.03,
+    );
+}
+
 /// The real trace.
 pub(crate) fn real(context: &mut Context) {
     let read = fleets::data()

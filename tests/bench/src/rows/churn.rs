@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use raidc_planner::{MoveKind, PlanOptions, Server, ServerId, check, plan};
+use raidc_planner::{Move, MoveKind, PlanOptions, Server, ServerId, check, plan};
 
 use super::{Context, share, watts};
 use crate::dice::Dice;
@@ -79,25 +79,25 @@ pub(crate) fn churn(context: &mut Context) {
     let fleet = now;
     let left = fleet.servers.len() - after.servers.len();
     violations += check(&fleet, &after).len();
+    // Only reserves may move for those that wait still, and no data with them.
+    let carried = |moved: &&Move| matches!(moved.kind, MoveKind::Primary | MoveKind::Copy);
+    let moved = after.moves.iter().filter(carried).count();
+    let reserves = after.moves.len() - moved;
     context.table.goal(
         &format!("churn: {events} events, unplaced"),
-        &format!("{left} unplaced, {violations} faults on 11 looks"),
+        &format!("{left} unplaced, {violations} faults on 11 looks, {moved} moved by the last plan"),
         &format!(
-            "{arrivals} arrivals, {repacks} re-packs, {}, slowest {}",
+            "{arrivals} arrivals, {repacks} re-packs, {}, slowest {}, {reserves} reserves moved by the last plan",
             show(took),
             show(slowest)
         ),
-        "0 unplaced",
-        left == 0 && violations == 0,
+        "0 unplaced, 0 moved",
+        left == 0 && violations == 0 && moved == 0,
     );
     let before = raidc_certifier::idle_watts(&fleet, &after);
     let most = fleet.servers.len() * 6 / 100;
     let proposal = engine::fewer_hosts(&fleet, &after, most);
-    let moves = proposal
-        .moves
-        .iter()
-        .filter(|moved| matches!(moved.kind, MoveKind::Primary | MoveKind::Copy))
-        .count();
+    let moves = proposal.moves.iter().filter(carried).count();
     let faults = check(&fleet, &proposal.plan).len();
     let permille = share(
         i64::try_from(moves).unwrap_or(0),

@@ -3,10 +3,12 @@
 //! Four sites (two share a substation), twelve racks, 40 hosts, about 150 servers, four tenants, six colocations; the
 //! draws decide what happens to what. Events of 1 in about 40 put a site or rack out of reach, and most of the next ones
 //! may be what brings it back, so that the fleet is seldom whole and never gone.
+//!
+//! In a second run a batch of small servers comes every 50 events, enough of them to be placed together, and goes again.
 
 use raidc_planner::{
-    ApartBy, Colocation, ColocationId, Device, Fleet, Host, HostName, HostUse, PlanOptions, Quota, Rack,
-    RackName, Server, ServerId, SiteName, State, Tenant, TenantName, check, confirm_waiting, plan,
+    ApartBy, Colocation, ColocationId, Device, Fleet, Host, HostName, HostUse, Plan, PlanOptions, Quota,
+    Rack, RackName, Server, ServerId, SiteName, State, Tenant, TenantName, check, confirm_waiting, plan,
 };
 
 use super::Context;
@@ -16,6 +18,9 @@ use crate::stopwatch::show;
 
 const SERVERS: usize = 150;
 
+/// Servers of a batch, every how many events one comes, and how many events it stays.
+const BATCH: (usize, usize, usize) = (80, 50, 20);
+
 /// What came of the events.
 #[derive(Default)]
 struct Came {
@@ -24,51 +29,102 @@ struct Came {
     first: Option<String>,
     placed: usize,
     waiting: usize,
+    /// Batches of which every server found a place at once.
+    whole: usize,
+}
+
+impl Came {
+    /// Puts a plan before the checker.
+    fn look(&mut self, fleet: &Fleet, made: &Plan, when: impl FnOnce() -> String) {
+        let mut faults = check(fleet, made);
+        faults.extend(confirm_waiting(fleet, made));
+        if let Some(fault) = faults.first() {
+            self.violations += faults.len();
+            self.first.get_or_insert_with(|| format!("{}: {fault:?}", when()));
+        }
+    }
 }
 
 /// The row.
 pub(crate) fn fuzz(context: &mut Context) {
     let events = if context.quick { 1000 } else { 10_000 };
-    let start = std::time::Instant::now();
-    let came = run(events, context.seed);
-    let said = came
-        .first
-        .map_or_else(String::new, |first| format!("; first: {first}"));
-    context.table.goal(
-        &format!("fuzz: {events} events"),
-        &format!("{} violations, seed {}{said}", came.violations, context.seed),
-        &format!(
-            "mean {} placed, {} waiting; {}",
-            came.placed / events,
-            came.waiting / events,
-            show(start.elapsed())
-        ),
-        "0 violations",
-        came.violations == 0,
-    );
+    for (events, batches) in [(events, false), (events / 10, true)] {
+        let start = std::time::Instant::now();
+        let came = run(events, context.seed, batches);
+        let said = came
+            .first
+            .map_or_else(String::new, |first| format!("; first: {first}"));
+        let what = if batches { " with batches" } else { "" };
+        let whole = if batches {
+            format!(", {} of {} batches whole", came.whole, events / BATCH.1)
+        } else {
+            String::new()
+        };
+        context.table.goal(
+            &format!("fuzz: {events} events{what}"),
+            &format!("{} violations, seed {}{said}", came.violations, context.seed),
+            &format!(
+                "mean {} placed, {} waiting{whole}; {}",
+                came.placed / events,
+                came.waiting / events,
+                show(start.elapsed())
+            ),
+            "0 violations",
+            came.violations == 0,
+        );
+    }
 }
 
-fn run(events: usize, seed: u64) -> Came {
+fn run(events: usize, seed: u64, batches: bool) -> Came {
     let mut dice = Dice::new(seed);
+    // With dice of its own, so that the other events of a seed stay what they are.
+    let mut batch_dice = Dice::new(seed ^ 0xba7c);
     let mut fleet = small(&mut dice);
     let options = PlanOptions::default();
-    plan(&fleet, &options).feed_back(&mut fleet);
     let mut came = Came::default();
+    let first = plan(&fleet, &options);
+    came.look(&fleet, &first, || "at first".to_owned());
+    first.feed_back(&mut fleet);
     for number in 0..events {
         let what = event(&mut fleet, &mut dice, number);
-        let made = plan(&fleet, &options);
-        let mut faults = check(&fleet, &made);
-        faults.extend(confirm_waiting(&fleet, &made));
-        if let Some(fault) = faults.first() {
-            came.violations += faults.len();
-            came.first
-                .get_or_insert_with(|| format!("event {number} ({what}): {fault:?}"));
+        let new = batches && number % BATCH.1 == BATCH.1 / 2;
+        if new {
+            fleet.tenants.insert("import".into(), Tenant::default());
+            fleet
+                .servers
+                .extend((0..BATCH.0).map(|at| of_batch(&mut batch_dice, number, at)));
+        } else if number % BATCH.1 == BATCH.1 / 2 + BATCH.2 {
+            fleet.tenants.remove(&TenantName::from("import"));
+            fleet.servers.retain(|id, _| *id.namespace != *"import");
         }
+        let made = plan(&fleet, &options);
+        came.look(&fleet, &made, || format!("event {number} ({what})"));
+        let is_of_batch = |id: &&ServerId| *id.namespace == *"import";
+        came.whole += usize::from(new && made.servers.keys().filter(is_of_batch).count() == BATCH.0);
         came.placed += made.servers.len();
         came.waiting += made.waiting.len();
         made.feed_back(&mut fleet);
     }
     came
+}
+
+/// A small server of a tenant of its own, first in turn; one in eight may be in a group.
+fn of_batch(dice: &mut Dice, number: usize, at: usize) -> (ServerId, Server) {
+    let (_, server) = server(dice, number);
+    let id = ServerId::new("import", format!("b{number:05}-{at:02}"));
+    let small = Server {
+        tenant: "import".into(),
+        tier: 0,
+        cpu_milli: server.cpu_milli / 32,
+        memory_mib: server.memory_mib / 32,
+        overhead_mib: 0,
+        storage_mib: server.storage_mib / 64,
+        copies: server.copies.min(2),
+        warm: false,
+        apart: server.apart.filter(|_| at % 8 == 0),
+        ..server
+    };
+    (id, small)
 }
 
 fn host(dice: &mut Dice) -> Host {
@@ -347,7 +403,7 @@ mod tests {
         // Of the third, released servers were told of ceilings, which do not hold them up, at sites without a copy. Of the fourth, one
         // whose host was gone was told that the store which holds its disk is too full for it.
         for (seed, events) in [(1, 5000), (13, 5000), (8, 700), (9, 3400)] {
-            assert_eq!(super::run(events, seed).first, None, "seed {seed}");
+            assert_eq!(super::run(events, seed, false).first, None, "seed {seed}");
         }
     }
 
@@ -355,7 +411,18 @@ mod tests {
     fn no_other_fleet_ever_breaks_a_rule_either() {
         // Of seed 6, a takeover once left a reserve of the same group at the site: after 90 events.
         for seed in 2..22 {
-            assert_eq!(super::run(250, seed).first, None, "seed {seed}");
+            assert_eq!(super::run(250, seed, false).first, None, "seed {seed}");
         }
+    }
+
+    #[test]
+    fn no_batch_among_other_events_ever_breaks_a_rule() {
+        let mut whole = 0;
+        for seed in 1..5 {
+            let came = super::run(200, seed, true);
+            assert_eq!(came.first, None, "seed {seed}");
+            whole += came.whole;
+        }
+        assert!(whole > 0, "no batch was ever placed together");
     }
 }

@@ -31,6 +31,7 @@ pub(crate) type Row = fn(&mut Context);
 /// Name and row.
 pub(crate) const ROWS: &[(&str, Row)] = &[
     ("synthetic", bulk::synthetic),
+    ("sizes", bulk::many_sizes),
     ("openb", bulk::real),
     ("huawei", huawei::huawei),
     ("admit", admit::admit),

@@ -1,8 +1,6 @@
 //! The same again: nothing moves, whatever the order in which things were written down. No I/O.
 
-use std::collections::BTreeMap;
-
-use raidc_planner::{Fleet, PlanOptions, plan};
+use raidc_planner::{Fleet, PlanOptions, UnitRange, plan};
 
 use super::Context;
 use crate::dice::Dice;
@@ -23,68 +21,77 @@ pub(crate) fn stable(context: &mut Context) {
         "0 moves, same plan",
         again.moves.is_empty() && again.id == made.id,
     );
-    let mut ids = vec![again.id.clone()];
-    let mut dice = Dice::new(context.seed);
-    for _ in 0..context.runs.min(3) {
-        ids.push(plan(&shuffled(&fleet, &mut dice), &options).id);
+    shuffled(context, fleet);
+    at_once(context);
+}
+
+/// Maps have one order however they were filled; what can come in another order are the lists in them. (The devices of a
+/// colocation are not drawn anew: their order is the request's, and they are placed in it.)
+fn shuffled(context: &mut Context, mut fleet: Fleet) {
+    let options = PlanOptions::default();
+    for (at, rack) in fleet.racks.values_mut().enumerate() {
+        for (feed, number) in rack.feeds.iter_mut().zip(1..) {
+            feed.watts += 100 * number;
+            feed.panel = Some(format!("panel-{at}-{}", feed.name));
+        }
+        rack.units_taken = (0..4)
+            .map(|run| UnitRange {
+                lowest: 1 + 3 * run,
+                units: 2,
+            })
+            .collect();
     }
-    let same = ids.iter().all(|id| *id == made.id);
+    let made = plan(&fleet, &options);
+    let mut dice = Dice::new(context.seed);
+    let orders = context.runs.min(3);
+    let same = (0..orders).all(|_| {
+        for rack in fleet.racks.values_mut() {
+            dice.shuffle(&mut rack.feeds);
+            dice.shuffle(&mut rack.units_taken);
+        }
+        plan(&fleet, &options).id == made.id
+    });
     context.table.goal(
         "shuffled input",
-        &format!(
-            "{} plans, {}",
-            ids.len(),
-            if same { "one hash" } else { "different hashes" }
-        ),
-        "hosts, racks, servers inserted in drawn order",
+        &format!("{} plans, {}", orders + 1, hashes(same)),
+        "feeds and taken units of every rack in drawn order",
         "identical",
         same,
     );
-    threads(context, &fleet, &made.id);
-}
-
-/// Everything taken out and put back in another order.
-fn shuffled(fleet: &Fleet, dice: &mut Dice) -> Fleet {
-    fn shuffle<K: Clone + Ord, V: Clone>(map: &BTreeMap<K, V>, dice: &mut Dice) -> BTreeMap<K, V> {
-        let mut list: Vec<(K, V)> = map
-            .iter()
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        for at in (1..list.len()).rev() {
-            list.swap(at, dice.index(at + 1));
-        }
-        let mut shuffled = BTreeMap::new();
-        for (key, value) in list {
-            shuffled.insert(key, value);
-        }
-        shuffled
-    }
-    Fleet {
-        sites: shuffle(&fleet.sites, dice),
-        racks: shuffle(&fleet.racks, dice),
-        hosts: shuffle(&fleet.hosts, dice),
-        servers: shuffle(&fleet.servers, dice),
-        ..fleet.clone()
-    }
 }
 
 /// The planner itself uses one thread; what could differ is what plans share while several are made at once.
-fn threads(context: &mut Context, fleet: &Fleet, id: &str) {
-    let most = std::thread::available_parallelism()
+fn at_once(context: &mut Context) {
+    let options = PlanOptions::default();
+    let alone: Vec<(Fleet, String)> = [(1, 660), (2, 640), (3, 670)]
+        .map(|(seed, load)| synthetic::make(Recipe::standard(seed, load)).fleet)
+        .into_iter()
+        .map(|fleet| {
+            let id = plan(&fleet, &options).id;
+            (fleet, id)
+        })
+        .collect();
+    let threads = std::thread::available_parallelism()
         .map_or(2, usize::from)
         .clamp(2, 8);
-    let at_once = |threads: usize| {
-        std::thread::scope(|scope| {
-            let plans: Vec<_> = (0..threads)
-                .map(|_| scope.spawn(|| plan(fleet, &PlanOptions::default()).id))
-                .collect();
-            plans
-                .into_iter()
-                .all(|made| made.join().is_ok_and(|made| made == id))
-        })
-    };
-    let same = (1..=most).all(at_once);
-    let said = if same { "one hash" } else { "different hashes" };
-    let what = format!("1..{most} threads, a plan on each at once");
-    context.table.goal(&what, said, "", "identical", same);
+    let same = std::thread::scope(|scope| {
+        let plans: Vec<_> = alone
+            .iter()
+            .cycle()
+            .take(threads.max(alone.len()))
+            .map(|(fleet, id)| scope.spawn(|| plan(fleet, &PlanOptions::default()).id == *id))
+            .collect();
+        plans.into_iter().all(|made| made.join().is_ok_and(|same| same))
+    });
+    context.table.goal(
+        &format!("{} plans of 3 fleets at once", threads.max(alone.len())),
+        hashes(same),
+        "each fleet planned alone",
+        "identical",
+        same,
+    );
+}
+
+fn hashes(same: bool) -> &'static str {
+    if same { "one hash each" } else { "different hashes" }
 }

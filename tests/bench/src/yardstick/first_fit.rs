@@ -19,7 +19,8 @@ pub(crate) fn named(fleet: &Fleet) -> BTreeMap<ServerId, HostName> {
         .iter()
         .map(|(id, server)| (id, size(server)))
         .collect();
-    servers.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    // Stable, and in the order of their names before: of equals the first by name.
+    servers.sort_by(|a, b| b.1.cmp(&a.1));
     let mut placed = BTreeMap::new();
     for (id, size) in servers {
         let host = free
