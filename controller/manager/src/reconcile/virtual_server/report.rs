@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::gather::DiskSeen;
 use super::gather::World;
+use super::obstacles;
 use super::validate::Refusal;
 use crate::foreign::kubevirt::LooseCondition;
 use crate::foreign::kubevirt::VirtualMachine;
@@ -28,6 +29,8 @@ use crate::reconcile::status::Outcome;
 pub const READY_DISK: &str = "Ready";
 /// State of a disk that was there and is gone.
 pub const LOST_DISK: &str = "Lost";
+/// State of a disk whose name another disk has: what is there is not this server's, and says nothing of it.
+const TAKEN_DISK: &str = "NameTaken";
 /// Importer restarts after which the image or the network is at fault rather than luck.
 const MANY_RESTARTS: i64 = 3;
 /// Addresses that the status has room for.
@@ -212,10 +215,15 @@ fn disk_statuses(server: &VirtualServer, world: &World) -> Vec<DiskStatus> {
             let was_ready = before
                 .iter()
                 .any(|d| d.name == disk.name && (d.state == READY_DISK || d.state == LOST_DISK));
+            let state = if obstacles::is_taken(disk, server, world) {
+                TAKEN_DISK.to_owned()
+            } else {
+                disk_state(disk, was_ready)
+            };
             DiskStatus {
                 name: disk.name.clone(),
                 claim: disk.claim_name.clone(),
-                state: disk_state(disk, was_ready),
+                state,
             }
         })
         .collect()

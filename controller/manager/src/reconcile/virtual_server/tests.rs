@@ -240,8 +240,76 @@ fn a_disk_of_an_earlier_server_is_never_taken_over() {
     let s = server(&minimal(), &placed());
     let found = refuse(&s, &w);
     assert_eq!((found.reason.as_str(), found.stalled), ("DiskNameTaken", true));
+    // Nor told as its own: when it has gone, as asked, it must not be missed.
+    let protected = super::protected(&s, &w, now());
+    let told = report(&s, &w, Some(&found), &[], &protected, now()).status;
+    assert_eq!(told["disks"][0]["state"], "NameTaken");
     w.disks[0].claim = Some(bound("web-root", UID, &["kuldiga"]));
     assert!(validate(&s, &w).is_ok(), "handed over by the label");
+}
+
+#[test]
+fn two_servers_never_write_to_one_disk_though_their_names_meet() {
+    // Server web-archive with disk data, and this one with disk archive-data, from before such names were refused.
+    let mut w = world();
+    w.neighbours.insert("another-uid".into(), "web-archive".into());
+    w.disks.push(disk("archive-data", "10Gi"));
+    let spec =
+        json!({"size": "m-4", "image": "debian-13", "disks": [{"name": "archive-data", "size": "10Gi"}]});
+    let s = server(&spec, &placed());
+    let theirs = of(json!({"metadata": {"name": "web-archive-data", "labels":
+        {"raidc.dev/server-uid": "another-uid"}}, "spec": {}}));
+    let refused = |w: &World| {
+        let found = refuse(&s, w);
+        assert_eq!((found.reason.as_str(), found.stalled), ("DiskNameTaken", true));
+        assert!(
+            found.message.contains("a disk of server web-archive:"),
+            "{}",
+            found.message
+        );
+        assert!(
+            !found.message.contains("delete"),
+            "it is the disk of a server that lives: {}",
+            found.message
+        );
+    };
+    w.disks[1].volume = theirs.clone();
+    refused(&w);
+    w.disks[1].claim = Some(bound("web-archive-data", "another-uid", &["kuldiga"]));
+    refused(&w);
+    // Its label was changed by hand while the other server is here.
+    w.disks[1].claim = Some(bound("web-archive-data", UID, &["kuldiga"]));
+    refused(&w);
+    w.neighbours.clear();
+    assert!(
+        validate(&s, &w).is_ok(),
+        "handed over, and the server that it was filled for is gone"
+    );
+}
+
+#[test]
+fn a_recreated_server_never_boots_from_a_disk_whose_claim_is_still_to_come() {
+    let mut w = world();
+    w.disks[0].volume = of(
+        json!({"metadata": {"name": "web-root", "labels": {"raidc.dev/server-uid": "another-uid"}},
+        "spec": {}, "status": {"phase": "ImportInProgress"}}),
+    );
+    let found = refuse(&server(&minimal(), &placed()), &w);
+    assert_eq!((found.reason.as_str(), found.stalled), ("DiskNameTaken", true));
+    assert!(found.message.contains("DataVolume web-root"), "{}", found.message);
+}
+
+#[test]
+fn a_server_is_never_joined_to_a_network_of_another_namespace() {
+    for attachment in ["talsi/office", "/office", "office,talsi/office", "office@x", ""] {
+        let spec = json!({"size": "m-4", "image": "debian-13", "networks": [{"name": "lan", "attachment": attachment}]});
+        let found = refuse(&server(&spec, &placed()), &world());
+        assert_eq!(
+            (found.reason.as_str(), found.stalled),
+            ("ForeignNetwork", true),
+            "{attachment}"
+        );
+    }
 }
 
 #[test]
@@ -449,9 +517,11 @@ fn a_running_server_keeps_its_facts_when_its_policy_disappears() {
 #[test]
 fn an_import_that_fails_again_and_again_is_told_to_a_person() {
     let mut w = world();
-    w.disks[0].volume = of(json!({"metadata": {"name": "web-root"}, "spec": {}, "status": {
+    w.disks[0].volume = of(
+        json!({"metadata": {"name": "web-root", "labels": {"raidc.dev/server-uid": UID}}, "spec": {}, "status": {
         "phase": "ImportInProgress", "restartCount": 5,
-        "conditions": [{"type": "Running", "status": "False", "message": "no such image"}]}}));
+        "conditions": [{"type": "Running", "status": "False", "message": "no such image"}]}}),
+    );
     let all = conditions(&server(&minimal(), &placed()), &w);
     assert!(has(&all, "Stalled", "True", "DiskFailed"), "{all:?}");
 }
