@@ -25,13 +25,13 @@ use crate::reconcile::claims::tests::bound;
 use crate::reconcile::typed;
 use crate::runtime::covers::covers;
 
-const UID: &str = "0b9b4e3e-6a53-4f0f-8f5d-0d5f3a9c2f11";
+pub(super) const UID: &str = "0b9b4e3e-6a53-4f0f-8f5d-0d5f3a9c2f11";
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().expect("a time")
 }
 
-fn server(spec: &Value, status: &Value) -> VirtualServer {
+pub(super) fn server(spec: &Value, status: &Value) -> VirtualServer {
     serde_json::from_value(json!({
         "apiVersion": "raidc.dev/v1alpha1", "kind": "VirtualServer",
         "metadata": {"name": "web", "namespace": "kuldiga", "uid": UID, "generation": 3},
@@ -41,11 +41,11 @@ fn server(spec: &Value, status: &Value) -> VirtualServer {
     .expect("a server")
 }
 
-fn minimal() -> Value {
+pub(super) fn minimal() -> Value {
     json!({"size": "m-4", "image": "debian-13"})
 }
 
-fn placed() -> Value {
+pub(super) fn placed() -> Value {
     json!({"observedGeneration": 3, "site": "kuldiga", "rack": "kuldiga-r1", "host": "kuldiga-r1-h1", "epoch": 1,
         "copySites": ["talsi"], "reserved": {"site": "talsi", "rack": "talsi-r1", "host": "talsi-r1-h2"}})
 }
@@ -54,7 +54,7 @@ fn placed() -> Value {
     clippy::unnecessary_wraps,
     reason = "every field of a world that it fills is optional"
 )]
-fn of<T: serde::de::DeserializeOwned>(body: Value) -> Option<Arc<T>> {
+pub(super) fn of<T: serde::de::DeserializeOwned>(body: Value) -> Option<Arc<T>> {
     Some(Arc::new(serde_json::from_value(body).expect("a known shape")))
 }
 
@@ -82,7 +82,7 @@ fn disk(name: &str, size: &str) -> DiskSeen {
 }
 
 /// A world in which a minimal server can be made.
-fn world() -> World {
+pub(super) fn world() -> World {
     World {
         tenant: of(
             json!({"apiVersion": "raidc.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "kuldiga"},
@@ -110,7 +110,7 @@ fn volume(claim: &str, phase: &str) -> Option<Arc<crate::foreign::cdi::DataVolum
 }
 
 /// The same world with the disk filled and the machine running.
-fn running() -> World {
+pub(super) fn running() -> World {
     let mut world = world();
     world.disks[0].volume = volume("web-root", "Succeeded");
     world.disks[0].claim = Some(bound("web-root", UID, &["kuldiga"]));
@@ -127,7 +127,7 @@ fn refuse(server: &VirtualServer, world: &World) -> Refusal {
     validate(server, world).expect_err("it was not refused")
 }
 
-fn conditions(server: &VirtualServer, world: &World) -> Vec<(String, String, String)> {
+pub(super) fn conditions(server: &VirtualServer, world: &World) -> Vec<(String, String, String)> {
     let valid = validate(server, world);
     let grow = valid.as_ref().map(cannot_grow).unwrap_or_default();
     let protected = super::protected(server, world, now());
@@ -144,7 +144,7 @@ fn conditions(server: &VirtualServer, world: &World) -> Vec<(String, String, Str
         .collect()
 }
 
-fn has(all: &[(String, String, String)], kind: &str, status: &str, reason: &str) -> bool {
+pub(super) fn has(all: &[(String, String, String)], kind: &str, status: &str, reason: &str) -> bool {
     all.iter()
         .any(|(k, s, r)| k == kind && s == status && r == reason)
 }
