@@ -53,7 +53,8 @@ pub struct ColocationSpec {
         regex(pattern = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")
     )]
     pub from: Option<String>,
-    /// until is the day after the last day of the reservation. Default: no end.
+    /// until is the day after the last day of the reservation. Default: no end. This version records it and does not end the reservation:
+    /// delete the Colocation to free its units and watts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 10, max = 10),

@@ -43,7 +43,8 @@ pub const MAX_DISK_NAME: usize = 20;
 /// Name of the disk that every server boots from.
 pub const ROOT_DISK: &str = "root";
 
-/// Name of the DataVolume and PersistentVolumeClaim of one disk.
+/// Name of the DataVolume and PersistentVolumeClaim of one disk. The name of a disk has no `-`, so that what stands behind the last
+/// one is the disk, and no two disks of a namespace ever share a claim (docs/adr/0014).
 #[must_use]
 pub fn disk_claim(server: &str, disk: &str) -> String {
     format!("{server}-{disk}")
@@ -72,6 +73,11 @@ mod tests {
         let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
         let disk = &schema["properties"]["spec"]["properties"]["disks"]["items"]["properties"]["name"];
         assert_eq!(disk["maxLength"], MAX_DISK_NAME);
+        let rules = disk["x-kubernetes-validations"].to_string();
+        assert!(
+            rules.contains("!self.contains('-')"),
+            "two disks could share a claim: {rules}"
+        );
         let rules = schema["x-kubernetes-validations"].to_string();
         assert!(
             rules.contains(&format!("self.metadata.name.size() <= {MAX_SERVER_NAME}")),

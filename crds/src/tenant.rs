@@ -63,8 +63,9 @@ pub struct TenantSpec {
     /// defaultPolicy is the ReplicationPolicy of servers that name none.
     #[schemars(length(min = 1, max = 63))]
     pub default_policy: String,
-    /// deletionPolicy: Protect refuses to delete the Tenant while it has servers or disks; Orphan removes what RAIDC made for its people and
-    /// leaves the namespace, servers and disks as they are. Default Protect.
+    /// deletionPolicy: Protect refuses to delete the Tenant while it has servers, colocations or disks, and then removes what RAIDC made, the
+    /// namespace too; a namespace that was there before the Tenant (raidc.dev/adopt) stays. Orphan removes what RAIDC made for its
+    /// people and leaves the namespace, servers and disks as they are. Default Protect.
     #[serde(default)]
     pub deletion_policy: TenantDeletionPolicy,
 }
@@ -131,7 +132,7 @@ pub enum Service {
 /// What deleting a Tenant does.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TenantDeletionPolicy {
-    /// It waits while there are servers or disks.
+    /// It waits while there are servers, colocations or disks.
     #[default]
     Protect,
     /// It leaves them.

@@ -178,9 +178,10 @@ fn default_root_size() -> Quantity {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Disk {
-    /// name of the disk within the server.
+    /// name of the disk within the server: lower-case letters and digits, beginning with a letter.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
     #[x_kube(validation = Rule::new("!(self in ['root', 'cloudinit'])").message("the names root and cloudinit are taken"))]
+    #[x_kube(validation = Rule::new("!self.contains('-')").message("the name of a disk has no '-': disk archive-data of server mail and disk data of server mail-archive would be one and the same"))]
     pub name: String,
     /// size of the disk, such as 200Gi. It can grow, not shrink.
     #[x_kube(validation = Rule::new("quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0").message("a disk can grow, not shrink"))]
@@ -205,8 +206,11 @@ pub struct Network {
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
     #[x_kube(validation = Rule::new("self != 'default'").message("the name default is taken by the cluster's own network"))]
     pub name: String,
-    /// attachment is the name of a NetworkAttachmentDefinition in the same namespace.
-    #[schemars(length(min = 1, max = 63))]
+    /// attachment is the name of a NetworkAttachmentDefinition in the same namespace. Another namespace cannot be named.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub attachment: String,
 }
 
@@ -241,6 +245,9 @@ pub struct VirtualServerStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+    /// waitingSince is when the state that the reason of Ready names began. Absent while the server is Ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_since: Option<Time>,
     /// site where the server runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]

@@ -102,6 +102,7 @@ async fn main_job(name: &str, profile: Profile) {
     idle_controller_never_writes(&world).await;
     lives::a_server_is_never_switched_without_a_word_nor_told_of_twice(&world).await;
     lives::a_disk_that_grows_never_waits(&world).await;
+    lives::a_first_boot_from_a_secret_is_never_refused(&world).await;
     lives::deleted_server_never_takes_its_disks_along(&world, &servers[0]).await;
     lives::disks_that_should_go_never_stay(&world).await;
     lives::an_order_that_is_not_carried_out_never_pretends(&world).await;

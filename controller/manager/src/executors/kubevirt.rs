@@ -24,6 +24,15 @@ const STOP_SECONDS: i64 = 180;
 /// Longest user data that KubeVirt takes inline, in bytes (`cloudInitUserMaxLen` of its admission webhook).
 pub const MAX_INLINE_USER_DATA: usize = 2048;
 
+/// Run strategy of a machine that is switched off.
+pub const HALTED: &str = "Halted";
+
+/// The part of a machine's spec that switches it off.
+#[must_use]
+pub fn halted() -> Value {
+    json!({"runStrategy": HALTED})
+}
+
 /// What the guest gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size<'a> {
@@ -140,7 +149,7 @@ pub fn machine(m: &Machine<'_>) -> Value {
         }
     }
     let mut spec = json!({
-        "runStrategy": if m.on { "Always" } else { "Halted" },
+        "runStrategy": if m.on { "Always" } else { HALTED },
         "template": {"metadata": {"labels": labels}, "spec": guest(m)},
     });
     if let Size::Instancetype(name) = m.size {

@@ -6,11 +6,14 @@ use super::MANAGED_BY;
 use super::MANAGED_BY_LABEL;
 use raidc_crds::names::TENANT_LABEL;
 use raidc_crds::tenant::People;
+use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
 /// Annotation by which a platform engineer hands an existing namespace to a tenant.
 pub const ADOPT_ANNOTATION: &str = "raidc.dev/adopt";
+/// Annotation on a namespace that was made for a tenant, and was not there before: only such a one is ever deleted. Its value says nothing.
+pub const MADE_ANNOTATION: &str = "raidc.dev/made";
 /// Name of the binding of a tenant's admins.
 pub const ADMINS: &str = "raidc-admins";
 /// Name of the binding of a tenant's viewers.
@@ -46,21 +49,38 @@ fn labels(tenant: &str) -> Value {
     json!({MANAGED_BY_LABEL: MANAGED_BY, TENANT_LABEL: tenant})
 }
 
+/// The labels that hold everything in a namespace to Pod Security's `restricted`.
+fn restricted() -> Map<String, Value> {
+    ["audit", "enforce", "warn"]
+        .into_iter()
+        .map(|mode| {
+            (
+                format!("pod-security.kubernetes.io/{mode}"),
+                Value::from("restricted"),
+            )
+        })
+        .collect()
+}
+
 /// The namespace, with Pod Security at `restricted`: KubeVirt's launchers, CDI's importers and VolSync's movers run there as it
-/// wants, and so must everything else.
+/// wants, and so must everything else. `made`: it is made here, or was.
 #[must_use]
-pub fn namespace(tenant: &str, name: &str) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": name, "labels": {
-            MANAGED_BY_LABEL: MANAGED_BY,
-            TENANT_LABEL: tenant,
-            "pod-security.kubernetes.io/audit": "restricted",
-            "pod-security.kubernetes.io/enforce": "restricted",
-            "pod-security.kubernetes.io/warn": "restricted",
-        }},
-    })
+pub fn namespace(tenant: &str, name: &str, made: bool) -> Value {
+    let mut labels = restricted();
+    labels.insert(MANAGED_BY_LABEL.to_owned(), Value::from(MANAGED_BY));
+    labels.insert(TENANT_LABEL.to_owned(), Value::from(tenant));
+    let mut metadata = json!({"name": name, "labels": labels});
+    if made {
+        metadata["annotations"] = json!({MADE_ANNOTATION: "true"});
+    }
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+}
+
+/// A namespace that its tenant leaves: what said whose it is goes, what holds it to `restricted` stays, because what is left in it was let
+/// in under that. `uid` is its own, so that one which has gone in the meantime is not made anew.
+#[must_use]
+pub fn left_namespace(name: &str, uid: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": uid, "labels": restricted()}})
 }
 
 /// One binding of all these people to one ClusterRole, so that who is taken off the list has lost it with the next write.
@@ -143,7 +163,7 @@ mod tests {
     #[test]
     fn nothing_of_a_tenants_is_ever_owned_by_it() {
         let mut all = vec![
-            namespace("kuldiga", "kuldiga"),
+            namespace("kuldiga", "kuldiga", true),
             role_binding("kuldiga", "kuldiga", ADMINS, "raidc-tenant-admin", &[]),
         ];
         all.extend(network_policies("kuldiga", "kuldiga"));
@@ -155,12 +175,16 @@ mod tests {
 
     #[test]
     fn a_namespace_is_never_looser_than_restricted() {
-        let body = namespace("kuldiga", "kuldiga-it");
-        for mode in ["enforce", "audit", "warn"] {
-            assert_eq!(
-                body["metadata"]["labels"][format!("pod-security.kubernetes.io/{mode}")],
-                "restricted"
-            );
+        for body in [
+            namespace("kuldiga", "kuldiga-it", true),
+            left_namespace("kuldiga-it", "n-1"),
+        ] {
+            for mode in ["enforce", "audit", "warn"] {
+                assert_eq!(
+                    body["metadata"]["labels"][format!("pod-security.kubernetes.io/{mode}")],
+                    "restricted"
+                );
+            }
         }
     }
 

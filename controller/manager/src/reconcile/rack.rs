@@ -102,16 +102,22 @@ fn survival(rack: &Rack, ledger: Option<&RackLedger>) -> (Status, &'static str, 
         let message = "the rack is not counted, see Ready";
         return (Status::Unknown, "NotCounted", message.to_owned());
     };
-    if rack.spec.feeds.len() < 2 {
+    let feeds = &rack.spec.feeds;
+    if feeds.len() < 2 {
         return (
             Status::False,
             "OneFeed",
-            "the rack has one feed: if it is lost, everything in the rack is off".to_owned(),
+            "the rack has no second feed: if its feed is lost, everything in the rack is off".to_owned(),
         );
     }
-    if ledger.capacity_watts == 0 {
-        let message = "all feeds hang on one panel: if it is lost, everything in the rack is off";
-        return (Status::False, "OnePanel", message.to_owned());
+    // What the others bear counts the loss of one feed here: a panel with every feed on it is the loss of the rack.
+    let panel = feeds.first().and_then(|feed| feed.panel.as_deref());
+    if let Some(panel) = panel
+        && feeds.iter().all(|feed| feed.panel.as_deref() == Some(panel))
+    {
+        let message =
+            format!("all feeds hang on panel {panel}: if it is lost, everything in the rack is off");
+        return (Status::False, "OnePanel", message);
     }
     if ledger.headroom_watts < 0 {
         return (
@@ -126,4 +132,43 @@ fn survival(rack: &Rack, ledger: Option<&RackLedger>) -> (Status, &'static str, 
         "after the loss of its strongest feed or panel, the rack stays within what the others bear"
             .to_owned(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn told(panels: &[Option<&str>]) -> (Status, &'static str) {
+        let feeds: Vec<_> = panels
+            .iter()
+            .enumerate()
+            .map(|(i, panel)| json!({"name": format!("f{i}"), "volts": 230, "amps": 16, "panel": panel}))
+            .collect();
+        let rack: Rack = serde_json::from_value(json!({"apiVersion": "raidc.dev/v1alpha1", "kind": "Rack",
+            "metadata": {"name": "r1"}, "spec": {"site": "talsi", "feeds": feeds}}))
+        .expect("a rack");
+        let ledger = RackLedger {
+            capacity_watts: 2944,
+            headroom_watts: 1000,
+            ..RackLedger::default()
+        };
+        let (status, reason, _) = survival(&rack, Some(&ledger));
+        (status, reason)
+    }
+
+    #[test]
+    fn a_rack_that_hangs_on_one_panel_or_one_feed_never_survives_its_loss() {
+        let (p, q) = (Some("p"), Some("q"));
+        assert_eq!(told(&[p, p]), (Status::False, "OnePanel"));
+        assert_eq!(told(&[p, p, p]), (Status::False, "OnePanel"));
+        assert_eq!(told(&[p]), (Status::False, "OneFeed"));
+        assert_eq!(told(&[None]), (Status::False, "OneFeed"));
+        assert_eq!(told(&[]), (Status::False, "OneFeed"));
+        // A feed without a panel has a panel of its own.
+        for apart in [[p, q], [p, None], [None, None]] {
+            assert_eq!(told(&apart), (Status::True, "WithinBreakers"));
+        }
+        assert_eq!(told(&[p, p, q]), (Status::True, "WithinBreakers"));
+    }
 }

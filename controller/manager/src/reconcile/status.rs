@@ -226,6 +226,7 @@ pub const SERVER: Part = Part {
         "policy",
         "copies",
         "disks",
+        "waitingSince",
     ],
     conditions: &[
         READY,

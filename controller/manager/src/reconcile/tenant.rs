@@ -94,7 +94,8 @@ pub async fn reconcile(tenant: Arc<Tenant>, ctx: Arc<Ctx>) -> Result<Action, Err
 
 async fn apply(ctx: &Ctx, tenant: &Tenant, namespace: &str, live: Option<&Namespace>) -> Result<(), Error> {
     let own = tenant.name_any();
-    let wanted: Namespace = typed(tenancy::namespace(&own, namespace))?;
+    let made = live.is_none_or(|live| live.annotations().contains_key(tenancy::MADE_ANNOTATION));
+    let wanted: Namespace = typed(tenancy::namespace(&own, namespace, made))?;
     ctx.writer.apply_over(MANAGER, &wanted, live).await?;
     // Walls before people: nobody works in a namespace without them.
     for body in tenancy::network_policies(&own, namespace) {

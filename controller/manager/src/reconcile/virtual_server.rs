@@ -6,6 +6,8 @@ pub mod build;
 pub mod delete;
 pub mod gather;
 mod obstacles;
+mod overdue;
+mod power;
 pub mod report;
 #[cfg(test)]
 mod tests;
@@ -73,6 +75,11 @@ pub async fn reconcile(server: Arc<VirtualServer>, ctx: Arc<Ctx>) -> Result<Acti
                 Class::Retry | Class::Wait => passing = Some(error),
             }
         }
+    }
+    if (refusal.is_some() || passing.is_some())
+        && let Err(error) = power::off(&ctx, &server, &world).await
+    {
+        passing.get_or_insert(error);
     }
     // report
     let cannot_grow = valid.as_ref().map(build::cannot_grow).unwrap_or_default();

@@ -86,6 +86,12 @@ pub const RIGHTS: &[Right] = &[
         &["get", "patch", "delete"],
         "grown, and deleted only with deletionPolicy Delete",
     ),
+    right(
+        "snapshot.storage.k8s.io",
+        "volumesnapshots",
+        &["list"],
+        "whether a namespace holds any before it is deleted; none is read otherwise",
+    ),
     right("storage.k8s.io", "storageclasses", WATCH, SEEN),
     right("kubevirt.io", "virtualmachines", WATCH, SEEN),
     right(

@@ -38,6 +38,9 @@ impl Sent {
 /// Of everything but the times of transitions: a second look would say the same a second later.
 fn digest_of(status: &Value) -> u64 {
     let mut timeless = status.clone();
+    if let Some(fields) = timeless.as_object_mut() {
+        fields.remove("waitingSince");
+    }
     for condition in timeless["conditions"].as_array_mut().into_iter().flatten() {
         if let Some(condition) = condition.as_object_mut() {
             condition.remove("lastTransitionTime");

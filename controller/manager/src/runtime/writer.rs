@@ -99,6 +99,19 @@ impl Writer {
             .map(|written| Applied::Written(Box::new(written)))
     }
 
+    /// Applies only `spec`, a part of one, to exactly the object that `object` is: what it leaves out stays as it is and whose it is, and an
+    /// object that has gone is not made anew.
+    pub async fn apply_spec_part<K: Object>(
+        &self,
+        manager: &'static str,
+        object: &K,
+        spec: Value,
+    ) -> Result<K, Error> {
+        let mut body = identity(object);
+        body["spec"] = spec;
+        self.patch("apply a part of", manager, object, None, &body).await
+    }
+
     /// Applies `status` (only the fields that `manager` owns) to the object that `object` is. With a resource version the
     /// API server refuses when the object has changed since (see [`Error::is_conflict`]).
     pub async fn apply_status<K: Object>(

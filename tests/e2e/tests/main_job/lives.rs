@@ -96,6 +96,35 @@ pub(crate) async fn a_disk_that_grows_never_waits(world: &World) {
     .unwrap();
 }
 
+pub(crate) async fn a_first_boot_from_a_secret_is_never_refused(world: &World) {
+    println!("a server whose first boot is in a Secret is taken by KubeVirt, and names the Secret only");
+    let secret = format!(
+        "{{apiVersion: v1, kind: Secret, metadata: {{name: first-boot, namespace: {NAMESPACE}}}, stringData: {{userdata: '#cloud-config'}}}}"
+    );
+    world.cluster.apply(&secret).await.unwrap();
+    ready(world, "first-boot", "cloudInit: {secretName: first-boot}").await;
+    let machine = get(world, &["vm", "-n", NAMESPACE, "first-boot"]).await.unwrap();
+    let volumes = machine["spec"]["template"]["spec"]["volumes"]
+        .as_array()
+        .unwrap()
+        .clone();
+    let first_boot: Vec<_> = volumes.iter().filter(|v| v["name"] == "cloudinit").collect();
+    assert_eq!(first_boot.len(), 1, "{volumes:?}");
+    assert_eq!(
+        first_boot[0]["cloudInitNoCloud"],
+        serde_json::json!({"secretRef": {"name": "first-boot"}})
+    );
+    let delete = [
+        "delete",
+        "virtualserver",
+        "-n",
+        NAMESPACE,
+        "first-boot",
+        "--wait=false",
+    ];
+    world.cluster.kubectl(&delete).await.unwrap();
+}
+
 pub(crate) async fn disks_that_should_go_never_stay(world: &World) {
     println!("disks go with their server where it was asked for");
     ready(

@@ -70,7 +70,7 @@ pub fn judge(tenant: &Tenant, namespace: Option<&Namespace>, others: &[&Tenant],
     } else {
         Found::Taken(format!(
             "the namespace {name} was there before and belongs to no tenant: to hand it over, annotate it {ADOPT_ANNOTATION}={own} (Pod \
-             Security restricted then holds in it), or name another in spec.namespace of a new Tenant"
+             Security restricted then holds in it, and it stays when the Tenant goes), or name another in spec.namespace of a new Tenant"
         ))
     }
 }

@@ -1,6 +1,7 @@
 //! Everything that is known about one server, taken from the stores at one moment. I/O: reads stores only.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
@@ -87,6 +88,8 @@ pub struct World {
     pub sites: BTreeMap<String, Arc<Site>>,
     /// Root disk first.
     pub disks: Vec<DiskSeen>,
+    /// Other servers of this namespace whose UID stands on one of `disks`: UID and name.
+    pub neighbours: BTreeMap<String, String>,
     /// KubeVirt's machine, if it is this server's.
     pub machine: Option<Arc<VirtualMachine>>,
     /// A machine of this name that is not this server's.
@@ -139,6 +142,7 @@ pub fn gather(ctx: &Ctx, server: &VirtualServer) -> World {
             .get(&ctx.config.image_namespace, &server.spec.image);
     }
     world.disks = disks(stores, server, &namespace, &name);
+    world.neighbours = neighbours(stores, &world.disks, &namespace, &uid);
     if let Some(volsync) = stores.volsync.get() {
         world.backends.volsync = true;
         let of_server = |labels: &BTreeMap<String, String>| labels.get(names::SERVER_LABEL) == Some(&name);
@@ -209,6 +213,28 @@ fn disks(stores: &Stores, server: &VirtualServer, namespace: &str, name: &str) -
                 can_grow,
             }
         })
+        .collect()
+}
+
+/// Other servers that live in this namespace and whose UID stands on one of these disks.
+fn neighbours(stores: &Stores, disks: &[DiskSeen], namespace: &str, own: &str) -> BTreeMap<String, String> {
+    let label =
+        |labels: &Option<BTreeMap<String, String>>| labels.as_ref()?.get(names::SERVER_UID_LABEL).cloned();
+    let on_disks: BTreeSet<String> = disks
+        .iter()
+        .flat_map(|d| {
+            let volume = d.volume.as_ref().and_then(|v| label(&v.metadata.labels));
+            let claim = d.claim.as_ref().and_then(|c| label(&c.claim.metadata.labels));
+            volume.into_iter().chain(claim)
+        })
+        .filter(|uid| uid != own)
+        .collect();
+    if on_disks.is_empty() {
+        return BTreeMap::new();
+    }
+    let here = stores.virtual_servers.in_namespace(namespace).into_iter();
+    here.filter_map(|s| Some((s.uid()?, s.name_any())))
+        .filter(|(uid, _)| on_disks.contains(uid))
         .collect()
 }
 

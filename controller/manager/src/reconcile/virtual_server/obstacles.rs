@@ -3,10 +3,12 @@
 use raidc_crds::VirtualServer;
 use raidc_crds::names;
 
+use super::gather::DiskSeen;
 use super::gather::World;
 use super::validate::Place;
 use super::validate::Refusal;
 use super::validate::owner;
+use crate::reconcile::claims::ClaimSeen;
 
 /// Things of the same name that are not this server's, disks that have vanished, and disks that lie elsewhere.
 pub(super) fn in_the_way(server: &VirtualServer, world: &World, place: &Place<'_>) -> Result<(), Refusal> {
@@ -18,29 +20,8 @@ pub(super) fn in_the_way(server: &VirtualServer, world: &World, place: &Place<'_
         ));
     }
     for disk in &world.disks {
+        not_taken(disk, owner.uid, world)?;
         if let Some(claim) = &disk.claim {
-            let volume_is_ours = disk.volume.as_ref().is_some_and(|v| {
-                v.metadata
-                    .labels
-                    .as_ref()
-                    .and_then(|l| l.get(names::SERVER_UID_LABEL))
-                    .map(String::as_str)
-                    == Some(owner.uid)
-            });
-            // A claim that CDI has just made may not have our label yet: then its DataVolume speaks for it.
-            let ours = claim.server_uid().map_or(volume_is_ours, |uid| uid == owner.uid);
-            if !ours {
-                return Err(Refusal::stalled(
-                    "DiskNameTaken",
-                    format!(
-                        "the disk {} is already here and was kept from an earlier server: give the server another name, or ask the \
-                         platform team either to delete that disk or to hand it over by the label {}={}",
-                        disk.claim_name,
-                        names::SERVER_UID_LABEL,
-                        owner.uid
-                    ),
-                ));
-            }
             if let Some(sites) = claim.sites()
                 && !sites.contains(place.site)
             {
@@ -66,6 +47,68 @@ pub(super) fn in_the_way(server: &VirtualServer, world: &World, place: &Place<'_
         }
     }
     Ok(())
+}
+
+/// Who has a disk of this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder<'a> {
+    /// Nobody, or this server.
+    Free,
+    /// This server, that lives in the same namespace.
+    Neighbour(&'a str),
+    /// A server that is gone, or nobody knows who.
+    Earlier,
+}
+
+/// Whose a disk is. Its claim says so; a claim that CDI has just made may not say yet, or not be there yet, and then its DataVolume speaks
+/// for it. A claim handed over by its label is this server's, though its DataVolume still names the server that it was filled for,
+/// unless that server is here: then its machine may be writing to it.
+fn holder<'a>(disk: &DiskSeen, own_uid: &str, world: &'a World) -> Holder<'a> {
+    let labels = disk.volume.as_ref().and_then(|v| v.metadata.labels.as_ref());
+    let on_volume = labels
+        .and_then(|l| l.get(names::SERVER_UID_LABEL))
+        .map(String::as_str);
+    let on_claim = disk.claim.as_ref().and_then(ClaimSeen::server_uid);
+    let mut named = [on_claim, on_volume].into_iter().flatten();
+    if let Some(neighbour) = named.find_map(|uid| world.neighbours.get(uid)) {
+        return Holder::Neighbour(neighbour);
+    }
+    let made = disk.claim.is_some() || disk.volume.is_some();
+    if made && on_claim.or(on_volume) != Some(own_uid) {
+        return Holder::Earlier;
+    }
+    Holder::Free
+}
+
+/// Whether a disk of this name is there and is not this server's: then nothing of it says anything about the server.
+pub(super) fn is_taken(disk: &DiskSeen, server: &VirtualServer, world: &World) -> bool {
+    holder(disk, owner(server).uid, world) != Holder::Free
+}
+
+/// Refuses a disk that is not this server's.
+fn not_taken(disk: &DiskSeen, own_uid: &str, world: &World) -> Result<(), Refusal> {
+    let message = match holder(disk, own_uid, world) {
+        Holder::Free => return Ok(()),
+        Holder::Neighbour(neighbour) => format!(
+            "the disk {} of this server would be called {}, and that is a disk of server {neighbour}: give this server another name, or \
+             its disk",
+            disk.name, disk.claim_name
+        ),
+        Holder::Earlier => {
+            let object = if disk.claim.is_some() {
+                "disk"
+            } else {
+                "DataVolume"
+            };
+            format!(
+                "the {object} {} is already here and was kept from an earlier server: give the server another name, or ask the platform \
+                 team either to delete that {object} or to hand it over by the label {}={own_uid}",
+                disk.claim_name,
+                names::SERVER_UID_LABEL,
+            )
+        }
+    };
+    Err(Refusal::stalled("DiskNameTaken", message))
 }
 
 fn was_ready(server: &VirtualServer, disk: &str) -> bool {

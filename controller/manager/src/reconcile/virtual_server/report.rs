@@ -4,6 +4,7 @@
 //! at a site of which nothing is seen: what is known of a server there is old.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use raidc_crds::VirtualServer;
 use raidc_crds::condition;
 use raidc_crds::condition::Status;
@@ -16,6 +17,9 @@ use serde_json::json;
 
 use super::gather::DiskSeen;
 use super::gather::World;
+use super::obstacles;
+use super::overdue;
+use super::power;
 use super::validate::Refusal;
 use crate::foreign::kubevirt::LooseCondition;
 use crate::foreign::kubevirt::VirtualMachine;
@@ -28,6 +32,8 @@ use crate::reconcile::status::Outcome;
 pub const READY_DISK: &str = "Ready";
 /// State of a disk that was there and is gone.
 pub const LOST_DISK: &str = "Lost";
+/// State of a disk whose name another disk has: what is there is not this server's, and says nothing of it.
+const TAKEN_DISK: &str = "NameTaken";
 /// Importer restarts after which the image or the network is at fault rather than luck.
 const MANY_RESTARTS: i64 = 3;
 /// Addresses that the status has room for.
@@ -134,6 +140,8 @@ pub fn report(
     let disks = disk_statuses(server, world);
     let provisioned = provisioned(server, world, &disks, cannot_grow);
     let outcome = outcome(server, world, refusal, &disks, &provisioned);
+    let since = overdue::since(server, &outcome, now);
+    let (outcome, overdue_at) = overdue::judge(server, world, outcome, since, now);
     let mut conditions = outcome.conditions(generation, now);
     conditions.push(condition::condition(
         condition::PROVISIONED,
@@ -168,10 +176,13 @@ pub fn report(
     if let Some(policy) = policy_name(server, world.tenant.as_deref()) {
         status["policy"] = json!(policy);
     }
+    if let Some(since) = since {
+        status["waitingSince"] = json!(Time(since));
+    }
     Report {
         status,
         outcome,
-        look_again_at: protected.late_at,
+        look_again_at: [protected.late_at, overdue_at].into_iter().flatten().min(),
     }
 }
 
@@ -212,10 +223,15 @@ fn disk_statuses(server: &VirtualServer, world: &World) -> Vec<DiskStatus> {
             let was_ready = before
                 .iter()
                 .any(|d| d.name == disk.name && (d.state == READY_DISK || d.state == LOST_DISK));
+            let state = if obstacles::is_taken(disk, server, world) {
+                TAKEN_DISK.to_owned()
+            } else {
+                disk_state(disk, was_ready)
+            };
             DiskStatus {
                 name: disk.name.clone(),
                 claim: disk.claim_name.clone(),
-                state: disk_state(disk, was_ready),
+                state,
             }
         })
         .collect()
@@ -269,10 +285,18 @@ fn provisioned(
     let waiting: Vec<String> = disks
         .iter()
         .filter(|d| d.state != READY_DISK)
-        .map(|d| format!("{} is {}", d.name, d.state))
+        .map(|d| {
+            let seen = world.disks.iter().find(|seen| seen.name == d.name);
+            format!(
+                "{} is {}{}",
+                d.name,
+                d.state,
+                seen.map(overdue::disk_says).unwrap_or_default()
+            )
+        })
         .collect();
     if !waiting.is_empty() || disks.is_empty() {
-        return no("DisksNotReady", format!("disks: {}", waiting.join(", ")));
+        return no(overdue::DISKS_NOT_READY, format!("disks: {}", waiting.join(", ")));
     }
     let Some(machine) = &world.machine else {
         return no(
@@ -320,10 +344,11 @@ fn outcome(
     provisioned: &Provisioned,
 ) -> Outcome {
     if let Some(refusal) = refusal {
+        let message = format!("{}{}", refusal.message, power::told(server, world));
         return if refusal.stalled {
-            Outcome::stalled(&refusal.reason, &refusal.message)
+            Outcome::stalled(&refusal.reason, message)
         } else {
-            Outcome::reconciling(&refusal.reason, &refusal.message)
+            Outcome::reconciling(&refusal.reason, message)
         };
     }
     if let Some(lost) = disks.iter().find(|d| d.state == LOST_DISK) {
@@ -339,7 +364,11 @@ fn outcome(
         if let Some(says) = complaint(disk) {
             return Outcome::stalled(
                 "DiskFailed",
-                format!("the disk {} cannot be filled: {says}", disk.claim_name),
+                format!(
+                    "the disk {} cannot be filled: {says}; {}",
+                    disk.claim_name,
+                    overdue::disk_advice(&disk.name)
+                ),
             );
         }
     }
@@ -349,12 +378,6 @@ fn outcome(
     if provisioned.status != Status::True {
         return Outcome::reconciling(provisioned.reason, provisioned.message.as_str());
     }
-    let says = world
-        .machine
-        .as_ref()
-        .and_then(|m| m.status.as_ref()?.printable_status.as_deref())
-        .map(|s| format!(" (KubeVirt says {s})"))
-        .unwrap_or_default();
     let run = run(world.machine.as_deref(), world.instance.as_deref());
     if let Some(unseen) = unseen(server, world, run) {
         return unseen;
@@ -368,8 +391,8 @@ fn outcome(
             reason: "Stopped",
             message: "the server is stopped, as asked".to_owned(),
         },
-        (Power::On, _) => Outcome::reconciling("Starting", format!("the server is starting{says}")),
-        (Power::Off, _) => Outcome::reconciling("Stopping", format!("the server is stopping{says}")),
+        (Power::On, _) => Outcome::reconciling(overdue::STARTING, overdue::starting(server, world)),
+        (Power::Off, _) => Outcome::reconciling(overdue::STOPPING, "the server is stopping"),
     }
 }
 

@@ -25,13 +25,13 @@ use crate::reconcile::claims::tests::bound;
 use crate::reconcile::typed;
 use crate::runtime::covers::covers;
 
-const UID: &str = "0b9b4e3e-6a53-4f0f-8f5d-0d5f3a9c2f11";
+pub(super) const UID: &str = "0b9b4e3e-6a53-4f0f-8f5d-0d5f3a9c2f11";
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().expect("a time")
 }
 
-fn server(spec: &Value, status: &Value) -> VirtualServer {
+pub(super) fn server(spec: &Value, status: &Value) -> VirtualServer {
     serde_json::from_value(json!({
         "apiVersion": "raidc.dev/v1alpha1", "kind": "VirtualServer",
         "metadata": {"name": "web", "namespace": "kuldiga", "uid": UID, "generation": 3},
@@ -41,11 +41,11 @@ fn server(spec: &Value, status: &Value) -> VirtualServer {
     .expect("a server")
 }
 
-fn minimal() -> Value {
+pub(super) fn minimal() -> Value {
     json!({"size": "m-4", "image": "debian-13"})
 }
 
-fn placed() -> Value {
+pub(super) fn placed() -> Value {
     json!({"observedGeneration": 3, "site": "kuldiga", "rack": "kuldiga-r1", "host": "kuldiga-r1-h1", "epoch": 1,
         "copySites": ["talsi"], "reserved": {"site": "talsi", "rack": "talsi-r1", "host": "talsi-r1-h2"}})
 }
@@ -54,7 +54,7 @@ fn placed() -> Value {
     clippy::unnecessary_wraps,
     reason = "every field of a world that it fills is optional"
 )]
-fn of<T: serde::de::DeserializeOwned>(body: Value) -> Option<Arc<T>> {
+pub(super) fn of<T: serde::de::DeserializeOwned>(body: Value) -> Option<Arc<T>> {
     Some(Arc::new(serde_json::from_value(body).expect("a known shape")))
 }
 
@@ -82,7 +82,7 @@ fn disk(name: &str, size: &str) -> DiskSeen {
 }
 
 /// A world in which a minimal server can be made.
-fn world() -> World {
+pub(super) fn world() -> World {
     World {
         tenant: of(
             json!({"apiVersion": "raidc.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "kuldiga"},
@@ -110,7 +110,7 @@ fn volume(claim: &str, phase: &str) -> Option<Arc<crate::foreign::cdi::DataVolum
 }
 
 /// The same world with the disk filled and the machine running.
-fn running() -> World {
+pub(super) fn running() -> World {
     let mut world = world();
     world.disks[0].volume = volume("web-root", "Succeeded");
     world.disks[0].claim = Some(bound("web-root", UID, &["kuldiga"]));
@@ -127,7 +127,7 @@ fn refuse(server: &VirtualServer, world: &World) -> Refusal {
     validate(server, world).expect_err("it was not refused")
 }
 
-fn conditions(server: &VirtualServer, world: &World) -> Vec<(String, String, String)> {
+pub(super) fn conditions(server: &VirtualServer, world: &World) -> Vec<(String, String, String)> {
     let valid = validate(server, world);
     let grow = valid.as_ref().map(cannot_grow).unwrap_or_default();
     let protected = super::protected(server, world, now());
@@ -144,7 +144,7 @@ fn conditions(server: &VirtualServer, world: &World) -> Vec<(String, String, Str
         .collect()
 }
 
-fn has(all: &[(String, String, String)], kind: &str, status: &str, reason: &str) -> bool {
+pub(super) fn has(all: &[(String, String, String)], kind: &str, status: &str, reason: &str) -> bool {
     all.iter()
         .any(|(k, s, r)| k == kind && s == status && r == reason)
 }
@@ -240,8 +240,76 @@ fn a_disk_of_an_earlier_server_is_never_taken_over() {
     let s = server(&minimal(), &placed());
     let found = refuse(&s, &w);
     assert_eq!((found.reason.as_str(), found.stalled), ("DiskNameTaken", true));
+    // Nor told as its own: when it has gone, as asked, it must not be missed.
+    let protected = super::protected(&s, &w, now());
+    let told = report(&s, &w, Some(&found), &[], &protected, now()).status;
+    assert_eq!(told["disks"][0]["state"], "NameTaken");
     w.disks[0].claim = Some(bound("web-root", UID, &["kuldiga"]));
     assert!(validate(&s, &w).is_ok(), "handed over by the label");
+}
+
+#[test]
+fn two_servers_never_write_to_one_disk_though_their_names_meet() {
+    // Server web-archive with disk data, and this one with disk archive-data, from before such names were refused.
+    let mut w = world();
+    w.neighbours.insert("another-uid".into(), "web-archive".into());
+    w.disks.push(disk("archive-data", "10Gi"));
+    let spec =
+        json!({"size": "m-4", "image": "debian-13", "disks": [{"name": "archive-data", "size": "10Gi"}]});
+    let s = server(&spec, &placed());
+    let theirs = of(json!({"metadata": {"name": "web-archive-data", "labels":
+        {"raidc.dev/server-uid": "another-uid"}}, "spec": {}}));
+    let refused = |w: &World| {
+        let found = refuse(&s, w);
+        assert_eq!((found.reason.as_str(), found.stalled), ("DiskNameTaken", true));
+        assert!(
+            found.message.contains("a disk of server web-archive:"),
+            "{}",
+            found.message
+        );
+        assert!(
+            !found.message.contains("delete"),
+            "it is the disk of a server that lives: {}",
+            found.message
+        );
+    };
+    w.disks[1].volume = theirs.clone();
+    refused(&w);
+    w.disks[1].claim = Some(bound("web-archive-data", "another-uid", &["kuldiga"]));
+    refused(&w);
+    // Its label was changed by hand while the other server is here.
+    w.disks[1].claim = Some(bound("web-archive-data", UID, &["kuldiga"]));
+    refused(&w);
+    w.neighbours.clear();
+    assert!(
+        validate(&s, &w).is_ok(),
+        "handed over, and the server that it was filled for is gone"
+    );
+}
+
+#[test]
+fn a_recreated_server_never_boots_from_a_disk_whose_claim_is_still_to_come() {
+    let mut w = world();
+    w.disks[0].volume = of(
+        json!({"metadata": {"name": "web-root", "labels": {"raidc.dev/server-uid": "another-uid"}},
+        "spec": {}, "status": {"phase": "ImportInProgress"}}),
+    );
+    let found = refuse(&server(&minimal(), &placed()), &w);
+    assert_eq!((found.reason.as_str(), found.stalled), ("DiskNameTaken", true));
+    assert!(found.message.contains("DataVolume web-root"), "{}", found.message);
+}
+
+#[test]
+fn a_server_is_never_joined_to_a_network_of_another_namespace() {
+    for attachment in ["talsi/office", "/office", "office,talsi/office", "office@x", ""] {
+        let spec = json!({"size": "m-4", "image": "debian-13", "networks": [{"name": "lan", "attachment": attachment}]});
+        let found = refuse(&server(&spec, &placed()), &world());
+        assert_eq!(
+            (found.reason.as_str(), found.stalled),
+            ("ForeignNetwork", true),
+            "{attachment}"
+        );
+    }
 }
 
 #[test]
@@ -449,9 +517,11 @@ fn a_running_server_keeps_its_facts_when_its_policy_disappears() {
 #[test]
 fn an_import_that_fails_again_and_again_is_told_to_a_person() {
     let mut w = world();
-    w.disks[0].volume = of(json!({"metadata": {"name": "web-root"}, "spec": {}, "status": {
+    w.disks[0].volume = of(
+        json!({"metadata": {"name": "web-root", "labels": {"raidc.dev/server-uid": UID}}, "spec": {}, "status": {
         "phase": "ImportInProgress", "restartCount": 5,
-        "conditions": [{"type": "Running", "status": "False", "message": "no such image"}]}}));
+        "conditions": [{"type": "Running", "status": "False", "message": "no such image"}]}}),
+    );
     let all = conditions(&server(&minimal(), &placed()), &w);
     assert!(has(&all, "Stalled", "True", "DiskFailed"), "{all:?}");
 }

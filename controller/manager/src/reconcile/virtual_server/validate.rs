@@ -142,6 +142,7 @@ pub fn validate<'a>(server: &'a VirtualServer, world: &'a World) -> Result<Wante
     let size = size(server, world)?;
     let disks = disks(server, world)?;
     let first_boot = first_boot(server)?;
+    let networks = networks(server)?;
     image(server, world)?;
     let place = place(server, world, policy)?;
     obstacles::in_the_way(server, world, &place)?;
@@ -152,12 +153,7 @@ pub fn validate<'a>(server: &'a VirtualServer, world: &'a World) -> Result<Wante
         image: &server.spec.image,
         disks,
         first_boot,
-        networks: server
-            .spec
-            .networks
-            .iter()
-            .map(|n| (n.name.as_str(), n.attachment.as_str()))
-            .collect(),
+        networks,
         apart: server.spec.apart.as_ref().map(|a| ApartFrom {
             group: &a.group,
             domain: a.domain.as_deref(),
@@ -264,6 +260,30 @@ fn first_boot(server: &VirtualServer) -> Result<FirstBoot<'_>, Refusal> {
         )),
         None => Ok(FirstBoot::Keys(keys)),
     }
+}
+
+/// KubeVirt reads `namespace/name` in an attachment, and would bridge the machine into a network of another namespace. The schema
+/// refuses that; an object from before it did is refused here.
+fn networks(server: &VirtualServer) -> Result<Vec<(&str, &str)>, Refusal> {
+    let plain = |name: &str| {
+        let within = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'.';
+        !name.is_empty() && name.bytes().all(within) && !name.starts_with(['-', '.'])
+    };
+    let all = &server.spec.networks;
+    if let Some(wrong) = all.iter().find(|n| !plain(&n.attachment)) {
+        return Err(Refusal::stalled(
+            "ForeignNetwork",
+            format!(
+                "spec.networks: the attachment of {} is not the plain name of a NetworkAttachmentDefinition of this namespace, and a server \
+                 is never joined to a network of another: write the name alone, without a namespace",
+                wrong.name
+            ),
+        ));
+    }
+    Ok(all
+        .iter()
+        .map(|n| (n.name.as_str(), n.attachment.as_str()))
+        .collect())
 }
 
 fn place<'a>(
