@@ -157,3 +157,77 @@ fn told<K: Object>(object: &K, error: &Error) -> Done {
     }
     Done::Failed
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use raidc_crds::VirtualServer;
+    use raidc_crds::condition::{PLACED, Status, condition};
+    use raidc_crds::virtual_server::VirtualServerStatus;
+    use serde_json::json;
+
+    use super::*;
+    use crate::inventory::stores::Stores;
+    use crate::runtime::context::Decision;
+    use crate::runtime::testing::{answer, ctx, mock};
+
+    fn waits(figure: &str) -> VirtualServerStatus {
+        let message = format!("{figure} GiB are free at talsi");
+        let now = "2026-11-22T00:00:00Z".parse().unwrap();
+        VirtualServerStatus {
+            conditions: vec![condition(PLACED, Status::False, "NoRoom", message, Some(1), now)],
+            ..VirtualServerStatus::default()
+        }
+    }
+
+    fn server(live: &str) -> VirtualServer {
+        serde_json::from_value(json!({
+            "apiVersion": "raidc.dev/v1alpha1", "kind": "VirtualServer",
+            "metadata": {"name": "web", "namespace": "kuldiga", "uid": "u1", "resourceVersion": "7"},
+            "spec": {"size": "m-4", "image": "debian-13"}, "status": waits(live),
+        }))
+        .unwrap()
+    }
+
+    fn wanted(live: &str, figure: &str) -> Wanted {
+        Wanted::Server {
+            object: Arc::new(server(live)),
+            status: Box::new(waits(figure)),
+            placement: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn figures_that_change_with_every_pod_are_never_a_write_each() {
+        let (client, mut api) = mock();
+        let ctx = ctx(client, Stores::default(), Decision::default());
+        let (words, start) = (Words::default(), Instant::now());
+        let mut overlay = Overlay::default();
+        let pen = |seconds| Pen {
+            writer: &ctx.writer,
+            words: &words,
+            now: start + Duration::from_secs(seconds),
+        };
+        let reply = serde_json::to_value(server("7")).unwrap();
+        for (second, live, figure, writes) in [
+            (0, "9", "8", true),
+            (1, "8", "7", false),
+            (59, "8", "6", false),
+            (60, "8", "5", true),
+        ] {
+            let now = pen(second);
+            let write = all(&now, vec![wanted(live, figure)], &mut overlay);
+            if writes {
+                let (written, (method, _, body)) = tokio::join!(write, answer(&mut api, 200, &reply));
+                assert_eq!((written, method.as_str()), (Written::default(), "PATCH"));
+                let message = &body["status"]["conditions"][0]["message"];
+                assert_eq!(*message, json!(format!("{figure} GiB are free at talsi")));
+            } else {
+                // Nobody answers at the other end: a call would fail.
+                let wait = Some(Duration::from_secs(60 - second));
+                assert_eq!(write.await, Written { failed: 0, wait });
+            }
+        }
+    }
+}

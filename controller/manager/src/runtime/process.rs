@@ -45,6 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const RENEWAL: Duration = Duration::from_mins(2);
 /// How long the watch of a kind that decisions need may fail before a leader gives the lease back.
 const BLIND: Duration = Duration::from_mins(5);
+/// The same for one that waits for the lease: it costs nothing to wait a little longer.
+const DIM: Duration = Duration::from_mins(1);
 /// How often a leader looks whether it still sees.
 const SIGHT: Duration = Duration::from_secs(10);
 
@@ -134,7 +136,8 @@ pub async fn run(config: Config) -> Result<(), Ended> {
                     return Ok(());
                 }
             }
-            let kept = keeper.run(leading, &metrics, lease_stopping).await;
+            let sees = || stores.lost(DIM).is_empty();
+            let kept = keeper.run(leading, &metrics, sees, lease_stopping).await;
             keeper.release().await;
             kept
         })
