@@ -14,8 +14,10 @@ pub const APPLIED_ANNOTATION: &str = "raidc.dev/applied";
 pub(super) fn mark(body: &mut Value) {
     // Keys of a JSON map are sorted here, so that the same body always has the same text.
     let hash = Sha256::digest(body.to_string());
-    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash);
-    let short = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    let short = hash
+        .iter()
+        .take(8)
+        .fold(0_u64, |all, byte| (all << 8) | u64::from(*byte));
     let annotations = &mut body["metadata"]["annotations"];
     if !annotations.is_object() {
         *annotations = json!({});

@@ -214,7 +214,7 @@ impl Leader {
                 // The lease task has ended, which ends the process where it is awaited.
                 std::future::pending::<()>().await;
             }
-            self.stores.renew(RENEWAL).await.map_err(blind)
+            self.stores.renew(RENEWAL).await.map_err(|old| blind(&old))
         };
         tokio::select! {
             ready = ready => ready?,
@@ -275,7 +275,7 @@ impl Leader {
                 () = tokio::time::sleep(SIGHT) => {
                     let lost = ctx.stores.lost(BLIND);
                     if !lost.is_empty() {
-                        return Err(blind(lost));
+                        return Err(blind(&lost));
                     }
                 }
             }
@@ -283,7 +283,7 @@ impl Leader {
     }
 }
 
-fn blind(kinds: Vec<&'static str>) -> Ended {
+fn blind(kinds: &[&'static str]) -> Ended {
     Ended::Blind(kinds.join(", "))
 }
 
