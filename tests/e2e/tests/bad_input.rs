@@ -28,7 +28,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
-const SOON: Duration = Duration::from_mins(1);
+// Words of a condition that change again within a minute wait for its end.
+const SOON: Duration = Duration::from_mins(2);
 
 /// The lab that all tests of this file share, and the runtime that its clients live on.
 fn shared() -> &'static (Runtime, World) {

@@ -129,9 +129,10 @@ pub fn network_policies(tenant: &str, namespace: &str) -> [Value; 3] {
     };
     let [deny, dns, inside] = NETWORK_POLICIES;
     [
+        // The empty lists are said, so that server-side apply takes them over from whoever has put something in.
         policy(
             deny,
-            json!({"podSelector": {}, "policyTypes": ["Egress", "Ingress"]}),
+            json!({"podSelector": {}, "policyTypes": ["Egress", "Ingress"], "egress": [], "ingress": []}),
         ),
         policy(
             dns,
@@ -232,7 +233,10 @@ mod tests {
     fn nothing_leaves_the_namespace_but_questions_for_names() {
         let [deny, dns, inside] = network_policies("t", "t");
         assert_eq!(deny["spec"]["policyTypes"], json!(["Egress", "Ingress"]));
-        assert!(deny["spec"].get("egress").is_none() && deny["spec"].get("ingress").is_none());
+        assert_eq!(
+            (&deny["spec"]["egress"], &deny["spec"]["ingress"]),
+            (&json!([]), &json!([]))
+        );
         assert_eq!(
             dns["spec"]["egress"][0]["to"],
             json!([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}])

@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod amounts;
+pub mod freshness;
 mod groups;
 pub mod hosts;
 pub mod migrations;
@@ -10,6 +11,7 @@ pub mod overlay;
 pub mod probe;
 mod racks;
 pub mod servers;
+pub mod sight;
 pub mod stores;
 pub mod translate;
 mod trim;

@@ -93,7 +93,7 @@ impl<T: AllSynced> Optional<T> {
         self.known.load(Ordering::Acquire) == SERVED
     }
 
-    /// Known to be missing, or served and read: while neither is known, nothing may be decided.
+    /// Known to be missing, or served and read.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         match self.known.load(Ordering::Acquire) {
@@ -305,7 +305,7 @@ impl Stores {
             Backend::Cdi => {
                 let stores = self.cdi.unchecked();
                 spawn.watch(&stores.datavolumes, ours(), keep, None);
-                spawn.watch(&stores.datasources, all(), keep, None);
+                spawn.watch(&stores.datasources, all(), keep, world());
             }
             Backend::VolSync => {
                 let stores = self.volsync.unchecked();
@@ -314,39 +314,6 @@ impl Stores {
             }
             Backend::Snapshots => {}
         }
-    }
-
-    /// Kinds whose first list has not been read to its end; nothing may be decided before this is empty.
-    #[must_use]
-    pub fn unsynced(&self) -> Vec<&'static str> {
-        [
-            ("Site", self.sites.is_synced()),
-            ("Rack", self.racks.is_synced()),
-            ("ReplicationPolicy", self.policies.is_synced()),
-            ("Tenant", self.tenants.is_synced()),
-            ("VirtualServer", self.virtual_servers.is_synced()),
-            ("Colocation", self.colocations.is_synced()),
-            ("Failover", self.failovers.is_synced()),
-            ("Drill", self.drills.is_synced()),
-            ("Node", self.nodes.is_synced()),
-            ("Pod", self.pods.is_synced()),
-            ("Namespace", self.namespaces.is_synced()),
-            ("RoleBinding", self.role_bindings.is_synced()),
-            ("NetworkPolicy", self.network_policies.is_synced()),
-            ("StorageClass", self.storage_classes.is_synced()),
-            ("PersistentVolume", self.persistent_volumes.is_synced()),
-            ("PersistentVolumeClaim", self.pvcs.is_synced()),
-            ("KubeVirt", self.kubevirt.is_settled()),
-            ("CDI", self.cdi.is_settled()),
-            ("VolSync", self.volsync.is_settled()),
-            (
-                "VirtualMachineInstanceMigration",
-                !(self.moves.wanted && self.kubevirt.is_served()) || self.moves.all_synced(),
-            ),
-        ]
-        .into_iter()
-        .filter_map(|(kind, synced)| (!synced).then_some(kind))
-        .collect()
     }
 
     /// Whether a backend's kinds are served.

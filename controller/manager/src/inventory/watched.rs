@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt, stream};
+use futures::{StreamExt, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::store::Writer as StoreWriter;
@@ -14,6 +14,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::{broadcast, watch};
 
+use super::freshness::{Followed, Freshness};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::writer::Object;
 
@@ -21,6 +22,9 @@ use crate::runtime::writer::Object;
 const CHANGES_KEPT: usize = 4096;
 /// Objects per page of a list: few calls, and each small enough for the API server.
 const PAGE: u32 = 500;
+/// Seconds after which the API server ends a watch, and it is begun anew where it ended. Whatever is silent for longer than this has
+/// been lost, which is what lets the client bound every read.
+pub const WATCH_SECONDS: u32 = 60;
 
 /// What happened to the objects of a kind.
 #[derive(Debug)]
@@ -52,6 +56,18 @@ pub struct Malformed {
     pub error: String,
 }
 
+type Events<K> = BoxStream<'static, watcher::Result<watcher::Event<DeserializeGuard<K>>>>;
+
+impl<K: Object> Followed for Watched<K> {
+    fn is_synced(&self) -> bool {
+        Watched::is_synced(self)
+    }
+
+    fn freshness(&self) -> &Freshness {
+        &self.freshness
+    }
+}
+
 type Broken = BTreeMap<(String, String), Malformed>;
 
 /// One kind, watched. Clones share one store.
@@ -63,6 +79,7 @@ pub struct Watched<K: Object> {
     synced: Arc<AtomicBool>,
     broken: Arc<Mutex<Broken>>,
     broken_changes: watch::Sender<u64>,
+    freshness: Freshness,
 }
 
 impl<K: Object> Default for Watched<K> {
@@ -83,6 +100,7 @@ impl<K: Object> Watched<K> {
             synced: Arc::default(),
             broken: Arc::default(),
             broken_changes: watch::Sender::new(0),
+            freshness: Freshness::default(),
         }
     }
 
@@ -191,37 +209,60 @@ impl<K: Object> Watched<K> {
         let taken = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(writer) = taken else { return };
         let api = Api::<DeserializeGuard<K>>::all(client);
-        let events = watcher(api, config.page_size(PAGE)).default_backoff();
-        self.follow(writer, events, trim, bump, &metrics).await;
+        let config = config.page_size(PAGE).timeout(WATCH_SECONDS);
+        let begin = || watcher(api.clone(), config.clone()).default_backoff().boxed();
+        self.follow(writer, begin, trim, bump, &metrics).await;
     }
 
+    /// Takes every event of a watch. Begins another, with its list, when that is asked for or a failed one stays silent.
     async fn follow(
         &self,
         mut writer: StoreWriter<K>,
-        events: impl Stream<Item = watcher::Result<watcher::Event<DeserializeGuard<K>>>>,
+        begin: impl Fn() -> Events<K>,
         trim: fn(&mut K),
         bump: Option<watch::Sender<u64>>,
         metrics: &Metrics,
     ) {
         let kind = K::kind(&()).into_owned();
-        let mut events = std::pin::pin!(events);
-        // Malformed objects of a list that is being read; they replace the known ones when it ends, like the store's.
-        let mut listed = Broken::new();
-        while let Some(event) = events.next().await {
-            let event = match event {
-                Ok(event) => event,
-                Err(error) => {
-                    metrics.watch_failed(&kind);
-                    tracing::warn!(kind, %error, "a watch failed and is tried again");
-                    continue;
+        let mut asked = self.freshness.asked();
+        loop {
+            let ticket = *asked.borrow_and_update();
+            let mut events = begin();
+            // Malformed objects of a list that is being read; they replace the known ones when it ends, like the store's.
+            let mut listed = Broken::new();
+            loop {
+                let event = tokio::select! {
+                    // The sender is our own and cannot have gone.
+                    _ = asked.changed() => break,
+                    () = self.freshness.doubtful() => break,
+                    event = events.next() => event,
+                };
+                match event {
+                    None => return,
+                    Some(Err(error)) => {
+                        metrics.watch_failed(&kind);
+                        tracing::warn!(kind, %error, "a watch failed and is tried again");
+                        self.freshness.fails();
+                        continue;
+                    }
+                    Some(Ok(event)) => {
+                        // The beginning of a list is no answer yet.
+                        if !matches!(event, watcher::Event::Init) {
+                            self.freshness.speaks();
+                        }
+                        let listed_all = matches!(event, watcher::Event::InitDone);
+                        self.take(&mut writer, &mut listed, event, trim);
+                        if listed_all {
+                            self.freshness.renewed(ticket);
+                        }
+                    }
                 }
-            };
-            self.take(&mut writer, &mut listed, event, trim);
-            if self.is_synced() {
-                let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner).len();
-                metrics.stored(&kind, self.store.len(), broken);
-                if let Some(bump) = &bump {
-                    bump.send_modify(|n| *n = n.wrapping_add(1));
+                if self.is_synced() {
+                    let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner).len();
+                    metrics.stored(&kind, self.store.len(), broken);
+                    if let Some(bump) = &bump {
+                        bump.send_modify(|n| *n = n.wrapping_add(1));
+                    }
                 }
             }
         }
@@ -326,3 +367,7 @@ fn key(metadata: &ObjectMeta) -> (String, String) {
 fn same(a: &ObjectMeta, b: &ObjectMeta) -> bool {
     a.name == b.name && a.namespace == b.namespace
 }
+
+#[cfg(test)]
+#[path = "watched_tests.rs"]
+mod tests;

@@ -21,6 +21,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::config::Config;
 use crate::runtime::context::Decision;
 use crate::runtime::metrics::Metrics;
+use crate::runtime::words::Words;
 use crate::runtime::writer::Writer;
 
 pub use decide::{Wanted, wanted};
@@ -30,8 +31,10 @@ use tell::{log_moves, log_nowhere};
 const QUIET: Duration = Duration::from_millis(50);
 /// … but no change waits longer than this.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How often the caches are looked at until they have been read.
-const UNTIL_SYNCED: Duration = Duration::from_millis(100);
+/// How often the caches are looked at until what decisions need has been read …
+const UNTIL_READ: Duration = Duration::from_millis(100);
+/// … and how often it is decided anew while anything else has not: that it then is, is no change of the world.
+const WHILE_UNSYNCED: Duration = Duration::from_secs(5);
 /// The first and the longest wait before decisions that could not be written are decided anew.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
@@ -81,9 +84,11 @@ impl Placement {
         let mut retry: Option<Duration> = None;
         let mut sequence = 0;
         let mut moves = Vec::new();
+        let words = Words::default();
         loop {
-            while !self.stores.unsynced().is_empty() {
-                tokio::time::sleep(UNTIL_SYNCED).await;
+            let mut worded = None;
+            while !self.stores.unread().is_empty() {
+                tokio::time::sleep(UNTIL_READ).await;
             }
             world.mark_unchanged();
             let servers = self.stores.virtual_servers.list();
@@ -100,13 +105,14 @@ impl Placement {
                 None => self.plan(fleet).await,
             };
             if let Some(made) = made {
-                let failed = if made.faults.is_empty() {
-                    self.write(&seen, &made, &notes, &mut overlay).await
+                let written = if made.faults.is_empty() {
+                    self.write(&seen, &made, &notes, &mut overlay, &words).await
                 } else {
                     // Nothing of a plan with a fault is written; a person has to look, and a changed world may help.
-                    0
+                    write::Written::default()
                 };
-                if failed == 0 {
+                worded = written.wait;
+                if written.failed == 0 {
                     retry = None;
                 } else {
                     let wait = retry.map_or(RETRY.0, |wait| (wait * 2).min(RETRY.1));
@@ -116,7 +122,9 @@ impl Placement {
                 self.publish(&made, notes, &mut sequence);
                 last = Some(made);
             }
-            settle(&mut world, retry).await;
+            let unsynced = (!self.stores.unsynced().is_empty()).then_some(WHILE_UNSYNCED);
+            let look = [retry, unsynced, worded].into_iter().flatten().min();
+            settle(&mut world, look).await;
         }
     }
 
@@ -147,9 +155,21 @@ impl Placement {
         }
     }
 
-    async fn write(&self, seen: &Seen, made: &Last, notes: &Notes, overlay: &mut Overlay) -> usize {
+    async fn write(
+        &self,
+        seen: &Seen,
+        made: &Last,
+        notes: &Notes,
+        overlay: &mut Overlay,
+        words: &Words,
+    ) -> write::Written {
         let wanted = wanted(seen, &made.fleet, &made.plan, notes, self.clock.now());
-        write::all(&self.writer, wanted, overlay).await
+        let pen = write::Pen {
+            writer: &self.writer,
+            words,
+            now: self.clock.monotonic(),
+        };
+        write::all(&pen, wanted, overlay).await
     }
 
     fn publish(&self, made: &Last, notes: Notes, sequence: &mut u64) {
@@ -184,15 +204,15 @@ impl Placement {
     }
 }
 
-/// Waits for a change (or for the retry), then until the world is quiet, but not for ever.
-async fn settle(world: &mut watch::Receiver<u64>, retry: Option<Duration>) {
+/// Waits for a change (or for the next look), then until the world is quiet, but not for ever.
+async fn settle(world: &mut watch::Receiver<u64>, look: Option<Duration>) {
     let changed = async {
         if world.changed().await.is_err() {
             // Nobody can change the world any more: the process is ending.
             std::future::pending::<()>().await;
         }
     };
-    match retry {
+    match look {
         Some(wait) => drop(tokio::time::timeout(wait, changed).await),
         None => changed.await,
     }

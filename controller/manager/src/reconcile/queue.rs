@@ -11,9 +11,10 @@ use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::inventory::watched::{Change, Watched};
+use crate::runtime::words::Words;
 use crate::runtime::writer::Object;
 use crate::{Class, Ctx, Error};
 
@@ -27,6 +28,9 @@ const RESYNC: Duration = Duration::from_mins(5);
 const WAIT: Duration = Duration::from_mins(1);
 /// A look after an error that a person must mend, should its wake-up be lost.
 const STALLED: Duration = Duration::from_mins(10);
+
+/// Objects of one kind that wait at once for their words; more are looked at with everything else.
+const WORDED: usize = 10_000;
 
 /// What wakes a controller.
 pub enum Wake<K: Object> {
@@ -82,6 +86,32 @@ pub fn decisions<K: Object, T: Send + Sync + 'static>(plan: &watch::Receiver<Arc
     .boxed()
 }
 
+/// Objects whose words were held back, once these may be written.
+fn worded<K: Object>(words: &Words) -> Wakes<K> {
+    let kind = K::kind(&()).into_owned();
+    let held = stream::unfold(words.held(), |mut held| async move {
+        loop {
+            match held.recv().await {
+                Ok(one) => return Some((one, held)),
+                // What was missed is looked at with everything else.
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    });
+    held.filter(move |held| std::future::ready(held.kind == kind))
+        .map(|held| async move {
+            tokio::time::sleep(held.wait).await;
+            let one = ObjectRef::new(&held.name);
+            Wake::One(match &held.namespace {
+                Some(namespace) => one.within(namespace),
+                None => one,
+            })
+        })
+        .buffer_unordered(WORDED)
+        .boxed()
+}
+
 /// Reconciles a kind until `stop` says so: everything at first, and then whatever `wakes` say.
 pub async fn run<K, Reconcile, Ended>(
     watched: Watched<K>,
@@ -102,6 +132,7 @@ pub async fn run<K, Reconcile, Ended>(
     });
     let first = stream::once(async { Wake::All });
     let wakes = stream::select(stream::select_all(wakes), first.chain(every));
+    let wakes = stream::select(wakes, worded(&ctx.words));
     let refs = wakes.flat_map(move |wake| match wake {
         Wake::One(one) => stream::iter(vec![one]),
         Wake::All => {

@@ -1,6 +1,8 @@
 //! Which controllers there are and what wakes each. No I/O of its own.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, ServiceAccount};
 use raidc_crds::names::{SERVER_LABEL, TENANT_LABEL};
@@ -11,9 +13,38 @@ use tokio::task::JoinSet;
 use super::queue::{any, by_label, children, decisions, own, run};
 use super::{action, colocation, malformed, rack, replication_policy, site, status, tenant, virtual_server};
 use crate::Ctx;
+use crate::inventory::stores::Stores;
 use crate::inventory::translate::tenant_of;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
+
+/// How often a controller that waits for what it looks at looks again.
+const UNTIL_READ: Duration = Duration::from_millis(100);
+
+/// Does `work` once `read` says that everything it looks at has been read: what has not looks like what does not exist. One that
+/// waits keeps no other from working.
+async fn once(
+    read: fn(&Stores) -> bool,
+    stores: Stores,
+    mut stop: watch::Receiver<bool>,
+    work: impl Future<Output = ()>,
+) {
+    let is_read = async {
+        while !read(&stores) {
+            tokio::time::sleep(UNTIL_READ).await;
+        }
+    };
+    let begin = tokio::select! {
+        () = is_read => true,
+        stopped = stop.wait_for(|stop| *stop) => {
+            drop(stopped);
+            false
+        }
+    };
+    if begin {
+        work.await;
+    }
+}
 
 /// Starts every controller; they end when `stop` says so.
 pub fn all(ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>) -> JoinSet<()> {
@@ -27,7 +58,7 @@ pub fn all(ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>) -> JoinSet<()> {
 
 fn infrastructure(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>) {
     let s = &ctx.stores;
-    tasks.spawn(run(
+    let work = run(
         s.sites.clone(),
         vec![
             own(&s.sites),
@@ -38,6 +69,12 @@ fn infrastructure(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receive
         site::reconcile,
         Arc::clone(ctx),
         stop.clone(),
+    );
+    tasks.spawn(once(
+        |s| s.storage_classes.is_synced(),
+        s.clone(),
+        stop.clone(),
+        work,
     ));
     tasks.spawn(run(
         s.racks.clone(),
@@ -46,7 +83,7 @@ fn infrastructure(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receive
         Arc::clone(ctx),
         stop.clone(),
     ));
-    tasks.spawn(run(
+    let work = run(
         s.policies.clone(),
         vec![
             own(&s.policies),
@@ -59,6 +96,12 @@ fn infrastructure(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receive
         replication_policy::reconcile,
         Arc::clone(ctx),
         stop.clone(),
+    );
+    tasks.spawn(once(
+        |s| s.storage_classes.is_synced(),
+        s.clone(),
+        stop.clone(),
+        work,
     ));
     tasks.spawn(run(
         s.failovers.clone(),
@@ -101,7 +144,7 @@ fn tenants(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>
         let tenants = tenants.list();
         tenant_of(&tenants, &account.namespace()?).map(|tenant| ObjectRef::from_obj(tenant.as_ref()))
     };
-    tasks.spawn(run(
+    let work = run(
         s.tenants.clone(),
         vec![
             own(&s.tenants),
@@ -116,7 +159,8 @@ fn tenants(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>
         tenant::reconcile,
         Arc::clone(ctx),
         stop.clone(),
-    ));
+    );
+    tasks.spawn(once(walls_read, s.clone(), stop.clone(), work));
     tasks.spawn(run(
         s.colocations.clone(),
         vec![own(&s.colocations), decisions(&ctx.plan)],
@@ -129,7 +173,7 @@ fn tenants(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>
 fn servers(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>) {
     let s = &ctx.stores;
     let (kubevirt, cdi, volsync) = (s.kubevirt.unchecked(), s.cdi.unchecked(), s.volsync.unchecked());
-    tasks.spawn(run(
+    let work = run(
         s.virtual_servers.clone(),
         vec![
             own(&s.virtual_servers),
@@ -149,7 +193,18 @@ fn servers(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>
         virtual_server::reconcile,
         Arc::clone(ctx),
         stop.clone(),
-    ));
+    );
+    tasks.spawn(once(volumes_read, s.clone(), stop.clone(), work));
+}
+
+fn walls_read(s: &Stores) -> bool {
+    let walls = s.namespaces.is_synced() && s.role_bindings.is_synced() && s.network_policies.is_synced();
+    // A tenant that is deleted asks for the disks.
+    walls && s.pvcs.is_synced()
+}
+
+fn volumes_read(s: &Stores) -> bool {
+    s.pvcs.is_synced() && s.persistent_volumes.is_synced() && s.storage_classes.is_synced()
 }
 
 /// The tenant that something was made for, by its label.

@@ -125,17 +125,34 @@ impl Part {
                 condition["lastTransitionTime"] = before["lastTransitionTime"].clone();
             }
         }
-        let same_fields = self.fields.iter().all(|field| {
-            let have = have.get(*field).filter(|value| !is_empty(value));
-            have == send.get(*field)
-        });
-        if same_fields && old == new {
+        let mut send = Value::Object(send);
+        if self.same_fields(have, &send) && old == new {
             return None;
         }
         if !new.is_empty() {
-            send.insert("conditions".to_owned(), Value::Array(new));
+            send["conditions"] = Value::Array(new);
         }
-        Some(Value::Object(send))
+        Some(send)
+    }
+
+    /// Whether `change` says what `have` says in other words: nothing but messages of conditions differs.
+    #[must_use]
+    pub fn is_only_words(&self, have: &Value, change: &Value) -> bool {
+        let wordless = |status| {
+            let mut own = self.own_conditions(status);
+            for condition in own.iter_mut().filter_map(Value::as_object_mut) {
+                condition.remove("message");
+            }
+            own
+        };
+        self.same_fields(have, change) && wordless(have) == wordless(change)
+    }
+
+    fn same_fields(&self, have: &Value, send: &Value) -> bool {
+        self.fields.iter().all(|field| {
+            let have = have.get(*field).filter(|value| !is_empty(value));
+            have == send.get(*field)
+        })
     }
 
     fn own_conditions(&self, status: &Value) -> Vec<Value> {
@@ -165,7 +182,8 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// Writes `wanted` (the whole status or only this part of it) unless the object has it already, and then tells people what has
-/// changed; true when something was sent. The one place from which events come.
+/// changed; true when something was sent. The one place from which events come. Mere words wait for their time (see
+/// [`crate::runtime::words`]); the object is looked at again then.
 pub async fn write<K: Object>(
     ctx: &Ctx,
     part: &Part,
@@ -188,10 +206,18 @@ pub async fn write<K: Object>(
     if ctx.sent.was(&uid, part.manager, &version, &change) {
         return Ok(false);
     }
+    let only_words = part.is_only_words(&have["status"], &change);
+    let asked_at = ctx.clock.monotonic();
+    if only_words && ctx.words.wait(object, part.manager, asked_at).is_some() {
+        return Ok(false);
+    }
     let sent = change.clone();
     ctx.writer
         .apply_status(part.manager, object, change, None)
         .await?;
+    if only_words {
+        ctx.words.wrote(object, part.manager, asked_at);
+    }
     ctx.sent.note(&uid, part.manager, &version, &sent);
     ctx.recorder
         .tell(object, &have["status"]["conditions"], &told)

@@ -101,7 +101,9 @@ async fn apply(ctx: &Ctx, tenant: &Tenant, namespace: &str, live: Option<&Namesp
     for body in tenancy::network_policies(&own, namespace) {
         let wanted: NetworkPolicy = typed(body)?;
         let found = ctx.stores.network_policies.get(namespace, &wanted.name_any());
-        ctx.writer.apply_over(MANAGER, &wanted, found.as_deref()).await?;
+        ctx.writer
+            .apply_exactly_over(MANAGER, &wanted, found.as_deref())
+            .await?;
     }
     let (admins, viewers) = (&tenant.spec.admins, &tenant.spec.viewers);
     let config = &ctx.config;
@@ -149,7 +151,7 @@ async fn bind(ctx: &Ctx, body: Value) -> Result<(), Error> {
     let found = ctx.stores.role_bindings.get(&namespace, &wanted.name_any());
     if let Some(old) = found.as_ref().filter(|old| old.role_ref != wanted.role_ref) {
         ctx.writer.delete(old.as_ref()).await?;
-        ctx.writer.apply(MANAGER, &wanted).await?;
+        ctx.writer.apply_over(MANAGER, &wanted, None).await?;
         return Ok(());
     }
     ctx.writer.apply_over(MANAGER, &wanted, found.as_deref()).await?;

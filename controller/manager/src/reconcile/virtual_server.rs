@@ -118,10 +118,9 @@ async fn apply(
     for (step, disk) in disks.into_iter().zip(&world.disks) {
         match step {
             DiskStep::Make(body) => {
+                // Made once and never changed, so that it needs no mark: CDI would copy that to the claim.
                 let body: DataVolume = typed(body)?;
-                ctx.writer
-                    .apply_over(MANAGER, &body, disk.volume.as_deref())
-                    .await?;
+                ctx.writer.apply(MANAGER, &body).await?;
             }
             DiskStep::Keep(body) => {
                 let body: PersistentVolumeClaim = typed(body)?;

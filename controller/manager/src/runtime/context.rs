@@ -11,6 +11,7 @@ use super::config::Config;
 use super::events::Events;
 use super::metrics::Metrics;
 use super::sent::Sent;
+use super::words::Words;
 use super::writer::Writer;
 use crate::certify::Verdict;
 use crate::inventory::stores::Stores;
@@ -64,6 +65,8 @@ pub struct Ctx {
     pub recorder: Events,
     /// Statuses that were sent and not seen back yet.
     pub sent: Sent,
+    /// When mere words were written last.
+    pub words: Words,
 }
 
 impl Ctx {

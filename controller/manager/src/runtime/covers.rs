@@ -1,7 +1,8 @@
 //! Whether a live object already has everything that we would set, so that a needless write is not made. No I/O.
 //!
 //! Comparing the fields that we set against the live object repairs drift, and lets a restarted operator see that there
-//! is nothing to write. What it cannot see is a field that an earlier version of ours set and this one leaves out.
+//! is nothing to write. What it cannot see is a field that an earlier body of ours had and this one leaves out: for that
+//! the body carries a mark (see `applied`).
 
 use serde_json::Value;
 
@@ -29,6 +30,23 @@ fn covers_at(key: &str, live: &Value, wanted: &Value) -> bool {
         (Value::String(have), Value::String(want)) => {
             have == want || (AMOUNTS.contains(&key) && same_amount(have, want))
         }
+        (have, want) => have == want,
+    }
+}
+
+/// Whether both say the same, and neither anything more. An absent field counts as null and as an empty list, but not as an empty
+/// map: in a network policy an empty selector is everything, and an absent one is nothing.
+#[must_use]
+pub fn same(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (Value::Object(have), Value::Object(want)) => have
+            .keys()
+            .chain(want.keys())
+            .all(|key| same(&live[key], &wanted[key])),
+        (Value::Array(have), Value::Array(want)) => {
+            have.len() == want.len() && have.iter().zip(want).all(|(h, w)| same(h, w))
+        }
+        (Value::Null, Value::Array(list)) | (Value::Array(list), Value::Null) => list.is_empty(),
         (have, want) => have == want,
     }
 }
@@ -70,6 +88,24 @@ mod tests {
         ));
         assert!(!covers(&live, &json!({"spec": {"list": []}})));
         assert!(!covers(&live, &json!({"spec": {"rng": {"on": true}}})));
+    }
+
+    #[test]
+    fn one_more_peer_is_never_taken_for_the_same_wall() {
+        let ours = json!({"podSelector": {}, "ingress": [{"from": [{"podSelector": {}}]}], "egress": []});
+        assert!(same(&ours, &ours));
+        assert!(same(
+            &json!({"podSelector": {}, "ingress": [{"from": [{"podSelector": {}}]}]}),
+            &ours
+        ));
+        for live in [
+            json!({"podSelector": {"matchLabels": {"a": "b"}}, "ingress": ours["ingress"]}),
+            json!({"podSelector": {}, "ingress": [{"from": [{"podSelector": {}, "namespaceSelector": {}}]}]}),
+            json!({"podSelector": {}, "ingress": [{"from": [{"podSelector": {}}], "ports": [{"port": 1}]}]}),
+            json!({"podSelector": {}, "ingress": ours["ingress"], "egress": [{}]}),
+        ] {
+            assert!(!same(&live, &ours), "{live}");
+        }
     }
 
     #[test]

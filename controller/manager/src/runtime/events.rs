@@ -40,9 +40,6 @@ impl Events {
     /// Tells every edge between the conditions that an object had and those that were just written. What cannot be told is
     /// logged: the condition itself says it too.
     pub async fn tell<K: Resource<DynamicType = ()>>(&self, object: &K, before: &Value, after: &Value) {
-        if !self.writer.leads() {
-            return;
-        }
         let reference = object.object_ref(&());
         for edge in edges::between(before, after) {
             let event = Event {
@@ -65,9 +62,6 @@ impl Events {
         action: &str,
         note: String,
     ) {
-        if !self.writer.leads() {
-            return;
-        }
         let event = Event {
             type_,
             reason: reason.to_owned(),
@@ -81,7 +75,11 @@ impl Events {
     async fn publish(&self, event: &Event, reference: &ObjectReference) {
         let reason = event.reason.as_str();
         for attempt in 1..=ATTEMPTS {
-            match tokio::time::timeout(TIMEOUT, self.recorder.publish(event, reference)).await {
+            // Each attempt is a write like any other: not without the claim, and not beyond it.
+            let Some(left) = self.writer.claimed() else {
+                return;
+            };
+            match tokio::time::timeout(TIMEOUT.min(left), self.recorder.publish(event, reference)).await {
                 Ok(Ok(())) => break,
                 Ok(Err(error)) => {
                     tracing::warn!(%error, reason, attempt, "an event could not be published");
@@ -94,11 +92,17 @@ impl Events {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use raidc_crds::Site;
     use serde_json::json;
 
+    use super::*;
     use crate::inventory::stores::Stores;
+    use crate::runtime::clock::{Clock, SystemClock};
     use crate::runtime::context::Decision;
+    use crate::runtime::lease::Claim;
+    use crate::runtime::metrics::Metrics;
     use crate::runtime::testing::{answer, ctx, mock};
 
     #[tokio::test]
@@ -129,5 +133,33 @@ mod tests {
         assert_eq!(first.0, "POST");
         assert_eq!(first.2["note"], second.2["note"]);
         assert_eq!(first.2["regarding"]["name"], "talsi");
+    }
+
+    #[tokio::test]
+    async fn who_has_lost_the_claim_never_tells_another_edge() {
+        let (client, mut server) = mock();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let claim = Claim::default();
+        claim.extend(clock.monotonic() + Duration::from_hours(1));
+        let writer = Writer::new(client.clone(), claim.clone(), clock, Arc::new(Metrics::new()));
+        let events = Events::new(client, "test", writer);
+        let site: Site = serde_json::from_value(json!({
+            "apiVersion": "raidc.dev/v1alpha1", "kind": "Site",
+            "metadata": {"name": "talsi", "uid": "u1"}, "spec": {"storage": {"class": "fast"}},
+        }))
+        .unwrap();
+        let both = |status: &str| {
+            let one = |kind: &str| json!({"type": kind, "status": status, "reason": "R", "message": "so"});
+            json!([one("Ready"), one("SurvivesSiteLoss")])
+        };
+        let (before, after) = (both("False"), both("True"));
+        let asked = async {
+            let (_, reply) = server.next_request().await.expect("the first edge");
+            claim.end();
+            reply.send_response(http::Response::new(kube::client::Body::from(b"{}".to_vec())));
+        };
+        tokio::join!(events.tell(&site, &before, &after), asked);
+        let more = tokio::time::timeout(Duration::from_millis(50), server.next_request()).await;
+        assert!(more.is_err(), "an edge was told without the claim");
     }
 }

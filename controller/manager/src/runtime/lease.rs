@@ -169,7 +169,8 @@ impl<B: Board> Keeper<B> {
         }
     }
 
-    /// Holds the lease until `stop` ends or the claim is lost. `leading` says when this replica may begin.
+    /// Holds the lease until `stop` ends or the claim is lost. `leading` says when this replica may begin. While it does not lead it
+    /// contends only as long as it `sees`: a replica that sees may be waiting.
     ///
     /// # Errors
     /// [`Lost`] when this replica led and its claim ran out.
@@ -177,13 +178,15 @@ impl<B: Board> Keeper<B> {
         &mut self,
         leading: watch::Sender<bool>,
         metrics: &Metrics,
+        sees: impl Fn() -> bool,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), Lost> {
         // Five tries per lifetime of the lease: two may fail before the claim is given up.
         let every = self.ttl / 5;
         loop {
+            let contends = *leading.borrow() || sees();
             // No single try may outlast the claim unnoticed.
-            if tokio::time::timeout(every * 2, self.step()).await.is_err() {
+            if contends && tokio::time::timeout(every * 2, self.step()).await.is_err() {
                 tracing::warn!("the API server did not answer about the lease in time");
             }
             let held = self.claim.remaining(self.clock.monotonic()).is_some();

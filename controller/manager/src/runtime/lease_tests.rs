@@ -221,3 +221,46 @@ async fn a_renewal_never_counts_from_its_answer() {
     // Ten seconds from the start, eight of which the calls took.
     assert_eq!(claim.remaining(clock.monotonic()), Some(Duration::from_secs(2)));
 }
+
+#[tokio::test]
+async fn who_does_not_see_never_takes_a_free_lease() {
+    struct Free(Arc<AtomicU64>);
+    impl Board for Free {
+        async fn read(&self) -> Result<Option<Record>, String> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(None)
+        }
+        async fn write(
+            &self,
+            holder: Option<&str>,
+            ttl: Duration,
+            _: Option<&Record>,
+        ) -> Result<Record, Refused> {
+            Ok(Record {
+                holder: holder.map(str::to_owned),
+                ttl,
+                transitions: 0,
+                version: "1".to_owned(),
+            })
+        }
+    }
+    for sees in [false, true] {
+        let asked = Arc::new(AtomicU64::new(0));
+        let clock: Arc<dyn Clock> = Hand::new();
+        let ttl = Duration::from_millis(50);
+        let board = Free(Arc::clone(&asked));
+        let mut keeper = Keeper::new(board, "me".to_owned(), ttl, Claim::default(), clock);
+        let (leading, leads) = watch::channel(false);
+        let (stop, stopping) = watch::channel(false);
+        let metrics = Metrics::new();
+        let kept = keeper.run(leading, &metrics, || sees, stopping);
+        let ended = async {
+            tokio::time::sleep(ttl).await;
+            stop.send_replace(true);
+            *leads.borrow()
+        };
+        let (kept, led) = tokio::join!(kept, ended);
+        assert!(kept.is_ok());
+        assert_eq!((led, asked.load(Ordering::SeqCst) > 0), (sees, sees));
+    }
+}

@@ -1,5 +1,6 @@
 //! How the operator runs, whatever it decides: writing, leading, waiting, counting, telling, stopping.
 
+pub mod applied;
 pub mod backoff;
 pub mod bound;
 pub mod clock;
@@ -20,4 +21,5 @@ pub mod sent;
 pub mod telemetry;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod words;
 pub mod writer;

@@ -20,6 +20,7 @@ use super::lease::{Claim, Keeper, Lost};
 use super::lease_api::LeaseBoard;
 use super::metrics::Metrics;
 use super::sent::Sent;
+use super::words::Words;
 use super::writer::Writer;
 use crate::certify::{self, Certifier, Pace, Verdict};
 use crate::consolidate::Consolidator;
@@ -31,10 +32,23 @@ use crate::reconcile;
 
 /// How long reconciles under way may take to end when the process is asked to stop. Kubernetes kills after 30 s by default.
 const GRACE: Duration = Duration::from_secs(15);
-/// How often the caches are looked at until they have been read.
-const UNTIL_SYNCED: Duration = Duration::from_millis(100);
 /// How long a connection to the API server may take.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long the API server may send nothing while something is awaited of it: a page of a list, the beginning of a watch, the next word
+/// of one. Longer than any watch lasts (`WATCH_SECONDS`), so that only what is lost is given up; short enough that a list which hangs is soon tried again.
+const SILENCE: Duration = Duration::from_secs(75);
+/// How long kinds that decide nothing may be unread before this replica contends for the lease without them. Another replica that has
+/// read everything contends at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long reading everything anew may take once this replica leads, before it gives the lease back: many times what the largest
+/// lists take.
+const RENEWAL: Duration = Duration::from_mins(2);
+/// How long the watch of a kind that decisions need may fail before a leader gives the lease back.
+const BLIND: Duration = Duration::from_mins(5);
+/// The same for one that waits for the lease: it costs nothing to wait a little longer.
+const DIM: Duration = Duration::from_mins(1);
+/// How often a leader looks whether it still sees.
+const SIGHT: Duration = Duration::from_secs(10);
 
 /// Why the process ended.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +68,9 @@ pub enum Ended {
     /// Another replica leads now.
     #[error(transparent)]
     Lost(#[from] Lost),
+    /// What is known may be of any age.
+    #[error("the lease was given back because these cannot be read: {0}; another replica may see more")]
+    Blind(String),
     /// A part of the operator ended by itself, which none should.
     #[error("{0} ended by itself; this process ends so that it starts clean")]
     Part(&'static str),
@@ -64,11 +81,11 @@ pub enum Ended {
 /// # Errors
 /// See [`Ended`]; the process should then be started again.
 pub async fn run(config: Config) -> Result<(), Ended> {
-    let mut kubeconfig = kube::Config::infer()
+    let kubeconfig = kube::Config::infer()
         .await
         .map_err(|error| Ended::NoCluster(Box::new(error)))?;
-    kubeconfig.connect_timeout = Some(CONNECT);
-    let client = Client::try_from(kubeconfig).map_err(|error| Ended::Client(Box::new(error)))?;
+    let client =
+        Client::try_from(bounded(kubeconfig, SILENCE)).map_err(|error| Ended::Client(Box::new(error)))?;
     let config = Arc::new(config);
     let metrics = Arc::new(Metrics::new());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -108,9 +125,19 @@ pub async fn run(config: Config) -> Result<(), Ended> {
     // The lease outlives the work: it is given back only after the last write.
     let (stop_lease, lease_stopping) = watch::channel(false);
     let mut lease = {
-        let metrics = Arc::clone(&metrics);
+        let (metrics, stores) = (Arc::clone(&metrics), stores.clone());
+        let mut stop = lease_stopping.clone();
         tokio::spawn(async move {
-            let kept = keeper.run(leading, &metrics, lease_stopping).await;
+            // Who cannot see does not contend: another replica may see, and would wait behind a lease that is renewed for nothing.
+            tokio::select! {
+                () = stores.until_read(PATIENCE) => {}
+                stopped = stop.wait_for(|stop| *stop) => {
+                    drop(stopped);
+                    return Ok(());
+                }
+            }
+            let sees = || stores.lost(DIM).is_empty();
+            let kept = keeper.run(leading, &metrics, sees, lease_stopping).await;
             keeper.release().await;
             kept
         })
@@ -127,6 +154,7 @@ pub async fn run(config: Config) -> Result<(), Ended> {
     let mut work = tokio::spawn(leader.work(leads, stopping));
 
     let mut terminate = signal(SignalKind::terminate()).map_err(Ended::Signal)?;
+    let mut worked = None;
     let ended = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = tokio::signal::ctrl_c() => Ok(()),
@@ -139,11 +167,17 @@ pub async fn run(config: Config) -> Result<(), Ended> {
             Ok(Err(ended)) => ended,
             _ => Ended::Part("the health server"),
         }),
-        _ended = &mut work => return Err(Ended::Part("a controller")),
+        ended = &mut work => {
+            worked = Some(());
+            Err(match ended {
+                Ok(Err(ended)) => ended,
+                _ => Ended::Part("a controller"),
+            })
+        }
     };
     tracing::info!("stopping");
     stop_all.send_replace(true);
-    if tokio::time::timeout(GRACE, &mut work).await.is_err() {
+    if worked.is_none() && tokio::time::timeout(GRACE, &mut work).await.is_err() {
         tracing::warn!("not everything ended in time; what was under way is unknown to this process");
     }
     stop_lease.send_replace(true);
@@ -165,23 +199,28 @@ struct Leader {
 }
 
 impl Leader {
-    /// Waits until this replica leads and its caches have been read; then decides and reconciles until `stop` says so. Ends
-    /// early when any part of the work does.
-    async fn work(self, mut leads: watch::Receiver<bool>, mut stop: watch::Receiver<bool>) {
+    /// Waits until this replica leads and has read everything anew, since what it saw before may lack what the last leader did; then
+    /// decides and reconciles until `stop` says so. Ends early when any part of the work does.
+    ///
+    /// # Errors
+    /// [`Ended::Blind`] when what decisions need cannot be read.
+    async fn work(
+        self,
+        mut leads: watch::Receiver<bool>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), Ended> {
         let ready = async {
             if leads.wait_for(|leads| *leads).await.is_err() {
                 // The lease task has ended, which ends the process where it is awaited.
                 std::future::pending::<()>().await;
             }
-            while !self.stores.unsynced().is_empty() {
-                tokio::time::sleep(UNTIL_SYNCED).await;
-            }
+            self.stores.renew(RENEWAL).await.map_err(|old| blind(&old))
         };
         tokio::select! {
-            () = ready => {}
+            ready = ready => ready?,
             stopped = stop.wait_for(|stop| *stop) => {
                 drop(stopped);
-                return;
+                return Ok(());
             }
         }
         let (publish, plan) = watch::channel(Arc::new(Decision::default()));
@@ -218,6 +257,7 @@ impl Leader {
             backoff: Backoff::default(),
             config: self.config,
             sent: Sent::default(),
+            words: Words::default(),
         });
         let mut tasks = reconcile::start::all(&ctx, &stop);
         tasks.spawn(placement.run(stop.clone()));
@@ -225,12 +265,35 @@ impl Leader {
         if ctx.stores.moves.wanted {
             tasks.spawn(Consolidator::new(Arc::clone(&ctx)).run(stop.clone()));
         }
-        while tasks.join_next().await.is_some() {
-            if !*stop.borrow() {
-                return;
+        loop {
+            tokio::select! {
+                ended = tasks.join_next() => {
+                    if ended.is_none() || !*stop.borrow() {
+                        return Ok(());
+                    }
+                }
+                () = tokio::time::sleep(SIGHT) => {
+                    let lost = ctx.stores.lost(BLIND);
+                    if !lost.is_empty() {
+                        return Err(blind(&lost));
+                    }
+                }
             }
         }
     }
+}
+
+fn blind(kinds: &[&'static str]) -> Ended {
+    Ended::Blind(kinds.join(", "))
+}
+
+/// The same cluster, with an end to every wait for it.
+fn bounded(mut kubeconfig: kube::Config, silence: Duration) -> kube::Config {
+    kubeconfig.connect_timeout = Some(CONNECT);
+    kubeconfig.read_timeout = Some(silence);
+    // Silence counts from a question on, not from when its connection was last used.
+    kubeconfig.reset_reader_on_write = true;
+    kubeconfig
 }
 
 /// The name of this process in the lease: no two processes ever share one, so that none takes another's claim for its own.
@@ -243,4 +306,33 @@ fn identity(config: &Config, now: Timestamp) -> String {
     let unique = Sha256::digest(format!("{host}/{}/{now:?}", std::process::id()));
     let [a, b, c, d, ..] = <[u8; 32]>::from(unique);
     format!("{host}_{:08x}", u32::from_be_bytes([a, b, c, d]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::Api;
+    use kube::api::ListParams;
+    use raidc_crds::Site;
+
+    #[tokio::test]
+    async fn a_list_that_hangs_is_never_waited_for_without_end() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        // Takes every connection and never says a word.
+        let mute = tokio::spawn(async move {
+            let mut taken = Vec::new();
+            while let Ok((connection, _)) = listener.accept().await {
+                taken.push(connection);
+            }
+        });
+        let config = bounded(kube::Config::new(url), Duration::from_millis(100));
+        let sites = Api::<Site>::all(Client::try_from(config).unwrap());
+        let params = ListParams::default();
+        let listed = tokio::time::timeout(Duration::from_secs(30), sites.list(&params)).await;
+        assert!(matches!(listed, Ok(Err(_))), "{listed:?}");
+        mute.abort();
+    }
 }

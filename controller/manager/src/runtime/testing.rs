@@ -1,7 +1,8 @@
 //! What unit tests share: a context whose API server is a mock. Test builds only.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use kube::Client;
@@ -17,6 +18,7 @@ use super::events::Events;
 use super::lease::Claim;
 use super::metrics::Metrics;
 use super::sent::Sent;
+use super::words::Words;
 use super::writer::Writer;
 use crate::inventory::stores::Stores;
 
@@ -31,7 +33,36 @@ pub(crate) fn mock() -> (Client, Server) {
 
 /// A context that leads for an hour, over `stores` and with `decision` as the last one.
 pub(crate) fn ctx(client: Client, stores: Stores, decision: Decision) -> Arc<Ctx> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    ctx_at(client, stores, decision, Arc::new(SystemClock))
+}
+
+/// A clock that only the test moves.
+pub(crate) struct Hand(Instant, AtomicU64);
+
+impl Hand {
+    /// One that stands.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Instant::now(), AtomicU64::new(0)))
+    }
+
+    /// So much later.
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.1.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::UNIX_EPOCH
+    }
+
+    fn monotonic(&self) -> Instant {
+        self.0 + Duration::from_secs(self.1.load(Ordering::SeqCst))
+    }
+}
+
+/// The same with a clock of the test's own.
+pub(crate) fn ctx_at(client: Client, stores: Stores, decision: Decision, clock: Arc<dyn Clock>) -> Arc<Ctx> {
     let claim = Claim::default();
     claim.extend(clock.monotonic() + Duration::from_hours(1));
     let metrics = Arc::new(Metrics::new());
@@ -53,6 +84,7 @@ pub(crate) fn ctx(client: Client, stores: Stores, decision: Decision) -> Arc<Ctx
         backoff: Backoff::default(),
         config: Arc::new(Config::from_defaults()),
         sent: Sent::default(),
+        words: Words::default(),
     })
 }
 

@@ -14,8 +14,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::applied;
 use super::clock::Clock;
-use super::covers::covers;
+use super::covers::{covers, same};
 use super::error::Error;
 use super::lease::Claim;
 use super::metrics::Metrics;
@@ -67,10 +68,10 @@ impl Writer {
         }
     }
 
-    /// Whether writes would be sent now.
+    /// How long writes would still be sent; `None` when they would not.
     #[must_use]
-    pub fn leads(&self) -> bool {
-        self.claim.remaining(self.clock.monotonic()).is_some()
+    pub fn claimed(&self) -> Option<Duration> {
+        self.claim.remaining(self.clock.monotonic())
     }
 
     /// Applies `object` as `manager` and takes over fields that somebody else set: send only what is ours.
@@ -80,21 +81,45 @@ impl Writer {
         self.patch("apply", manager, object, None, &body).await
     }
 
-    /// The same, unless `live` already has every field of `object`.
+    /// The same with a mark (see [`super::applied`]), unless `live` was last applied with just this body and still has every field
+    /// of it. What others have added to it stays.
     pub async fn apply_over<K: Object>(
         &self,
         manager: &'static str,
         object: &K,
         live: Option<&K>,
     ) -> Result<Applied<K>, Error> {
-        if let Some(live) = live {
-            let mut wanted = to_json(object)?;
-            strip(&mut wanted);
-            if covers(&to_json(live)?, &wanted) {
-                return Ok(Applied::Unchanged);
-            }
+        self.apply_unless(manager, object, live, covers).await
+    }
+
+    /// The same, and also when anything was added to its `spec`: for what shuts a tenant in, where one more peer is a hole.
+    pub async fn apply_exactly_over<K: Object>(
+        &self,
+        manager: &'static str,
+        object: &K,
+        live: Option<&K>,
+    ) -> Result<Applied<K>, Error> {
+        let exactly =
+            |live: &Value, wanted: &Value| covers(live, wanted) && same(&live["spec"], &wanted["spec"]);
+        self.apply_unless(manager, object, live, exactly).await
+    }
+
+    async fn apply_unless<K: Object>(
+        &self,
+        manager: &'static str,
+        object: &K,
+        live: Option<&K>,
+        is_applied: impl Fn(&Value, &Value) -> bool,
+    ) -> Result<Applied<K>, Error> {
+        let mut body = to_json(object)?;
+        strip(&mut body);
+        applied::mark(&mut body);
+        if let Some(live) = live
+            && is_applied(&to_json(live)?, &body)
+        {
+            return Ok(Applied::Unchanged);
         }
-        self.apply(manager, object)
+        self.patch("apply", manager, object, None, &body)
             .await
             .map(|written| Applied::Written(Box::new(written)))
     }
@@ -279,7 +304,7 @@ impl Writer {
         name: String,
         request: http::Request<Vec<u8>>,
     ) -> Result<T, Error> {
-        let Some(remaining) = self.claim.remaining(self.clock.monotonic()) else {
+        let Some(remaining) = self.claimed() else {
             self.metrics.wrote(verb, &kind, "NotLeader");
             return Err(Error::NotLeader);
         };

@@ -79,6 +79,51 @@ pub(crate) async fn a_server_is_never_switched_without_a_word_nor_told_of_twice(
     assert_eq!(events(world, "Running").await.unwrap().len(), 1);
 }
 
+pub(crate) async fn what_is_no_longer_asked_for_never_stays(world: &World) {
+    println!("a server that leaves its group is kept apart from nobody, and a hole in a wall is shut");
+    let machine = ["vm", "-n", NAMESPACE, NAME];
+    let apart = |machine: &Value| {
+        let template = &machine["spec"]["template"];
+        let rule = template["spec"]["affinity"].get("podAntiAffinity").is_some();
+        let label = template["metadata"]["labels"].get("raidc.dev/apart").is_some();
+        (rule, label)
+    };
+    for (spec, wanted) in [
+        ("power: \"Off\", apart: {group: pair}", (true, true)),
+        ("power: \"Off\"", (false, false)),
+    ] {
+        ready(world, NAME, spec).await;
+        servers::eventually("the machine is as asked", SOON, || async {
+            let has = apart(&get(world, &machine).await?);
+            if has == wanted {
+                Ok(())
+            } else {
+                Err(format!("{has:?}"))
+            }
+        })
+        .await
+        .unwrap();
+    }
+    for hole in [
+        r#"{"spec":{"ingress":[{}]}}"#,
+        r#"{"spec":{"podSelector":{"matchLabels":{"of":"nobody"}}}}"#,
+    ] {
+        let wall = ["networkpolicy", "-n", NAMESPACE, "raidc-default-deny"];
+        let open = [&["patch"][..], &wall, &["--type=merge", "-p", hole]].concat();
+        world.cluster.kubectl(&open).await.unwrap();
+        servers::eventually("the wall stands again", SOON, || async {
+            let spec = get(world, &wall).await?["spec"].clone();
+            if spec == serde_json::json!({"podSelector": {}, "policyTypes": ["Egress", "Ingress"]}) {
+                Ok(())
+            } else {
+                Err(spec.to_string())
+            }
+        })
+        .await
+        .unwrap();
+    }
+}
+
 pub(crate) async fn a_disk_that_grows_never_waits(world: &World) {
     println!("a disk that is to grow is made to");
     ready(world, NAME, "power: \"On\", rootDisk: {size: 40Gi}").await;
