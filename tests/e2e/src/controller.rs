@@ -67,8 +67,14 @@ impl Controller {
             move || {
                 let program = program("raidc-controller")?;
                 // Killed with us, so that a test that is killed leaves no controller behind.
-                let start = guard::by_the_kernel(&program).unwrap_or_else(|| Command::new(&program));
-                let mut command = command(start, &kubeconfig, &identity, &listen, &log, lease_seconds)?;
+                let mut command = command(
+                    guard::command(&program),
+                    &kubeconfig,
+                    &identity,
+                    &listen,
+                    &log,
+                    lease_seconds,
+                )?;
                 command.args(&more);
                 guard::spawn(command).map_err(Error::file(&log))
             }
@@ -128,7 +134,7 @@ impl Controller {
         self.restarts.load(Ordering::Acquire)
     }
 
-    /// Process id, to stop and continue it.
+    /// Process id, to stop it and let it go on ([`guard::pause`], [`guard::resume`]).
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.lock().unwrap_or_else(PoisonError::into_inner).id()
@@ -141,10 +147,7 @@ impl Controller {
             // A keeper that panicked keeps nothing.
             let _ended = keeper.join();
         }
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        // It may have ended already: then there is nothing to kill.
-        let _gone = child.kill();
-        let _reaped = child.wait();
+        guard::end(&mut self.child.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 

@@ -20,8 +20,8 @@ use raidc_e2e::recount;
 use raidc_e2e::servers;
 use raidc_lab::AuditFilter;
 use raidc_lab::Profile;
+use raidc_lab::guard;
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::time::Duration;
 
 /// Kubernetes takes 40 to 50 seconds to call a silent node lost; the rest is for a busy machine.
@@ -234,15 +234,9 @@ async fn a_leader_that_slept_never_undoes_what_its_successor_did(
     let leads = holder().await;
     let index = usize::from(!leads.starts_with("a_"));
     let before = world.controllers[index].restarts();
-    let sleeper = world.controllers[index].id().to_string();
+    let sleeper = world.controllers[index].id();
     println!("the leader {leads} falls asleep");
-    assert!(
-        Command::new("kill")
-            .args(["-STOP", &sleeper])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(guard::pause(sleeper));
     power(world, "Off", &namespace, &name).await;
     let off = servers::eventually("the successor has stopped the server", WITHIN, || async {
         let all = servers::all(&world.cluster).await.map_err(|e| e.to_string())?;
@@ -263,13 +257,7 @@ async fn a_leader_that_slept_never_undoes_what_its_successor_did(
     })
     .await;
     // It is woken whatever came of it: a stopped process outlives the test otherwise.
-    assert!(
-        Command::new("kill")
-            .args(["-CONT", &sleeper])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(guard::resume(sleeper));
     off.unwrap();
     let successor = holder().await;
     assert_ne!(successor, leads);
