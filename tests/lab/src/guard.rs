@@ -110,8 +110,8 @@ mod tests {
     use std::process::Stdio;
     use std::time::{Duration, Instant};
 
-    #[test]
-    fn without_setpriv_an_ended_child_never_leaves_its_program_running() {
+    #[tokio::test]
+    async fn without_setpriv_an_ended_child_never_leaves_its_program_running() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let note = folder.path().join("pid");
         let mut command = watched(std::process::id());
@@ -129,7 +129,7 @@ mod tests {
                 break pid;
             }
             assert!(Instant::now() < deadline, "the program does not start");
-            std::thread::sleep(Duration::from_millis(20));
+            tokio::time::sleep(Duration::from_millis(20)).await;
         };
         assert_ne!(program, child.id(), "the child is the shell");
         assert!(pause(child.id()) && resume(child.id()));
@@ -137,7 +137,7 @@ mod tests {
         // Whoever inherits it reaps it a moment later.
         while identity(program).is_some() {
             assert!(Instant::now() < deadline, "the program outlives its guard");
-            std::thread::sleep(Duration::from_millis(20));
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         end(&mut child);
     }

@@ -117,7 +117,8 @@ impl Drop for Process {
 }
 
 /// The last `lines` lines of a file, or why there are none.
-pub(crate) fn tail(path: &Path, lines: usize) -> String {
+#[must_use]
+pub fn tail(path: &Path, lines: usize) -> String {
     const BYTES: u64 = 16 * 1024;
     let read = || -> std::io::Result<String> {
         let mut file = File::open(path)?;
