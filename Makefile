@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 export RAIDC_CACHE ?= $(HOME)/.cache/raidc
+# Here, whatever the caller's environment says: the demo and the tests look for our programs there.
+export CARGO_TARGET_DIR := $(CURDIR)/target
 
 .PHONY: help
 help: ## List the targets
@@ -22,7 +24,9 @@ demo: tools ## The whole product on this machine: a real control plane, our char
 
 .PHONY: demo-down
 demo-down: ## Remove the demo
-	@target/debug/raidc-demo down
+	@if [ ! -e .lab/demo ]; then echo 'There is no demo.'; exit; fi; \
+	[ -x target/debug/raidc-demo ] || cargo build --workspace --locked --bin raidc-demo; \
+	target/debug/raidc-demo down
 
 .PHONY: test
 test: tools ## Everything that must hold
@@ -36,7 +40,7 @@ bench-planner: ## The planner's promises in numbers, each beside a yardstick of 
 MUTANTS ?= checker/**/*.rs place.rs fits.rs score.rs copies.rs reserves.rs protect.rs loss.rs apart.rs together.rs \
   world/power.rs state.rs colocate.rs admit.rs quota.rs
 mutants: ## Change the planner's code in a thousand places and see whether a test notices (hours; MUTANTS=place.rs for one file)
-	CARGO_PROFILE_DEV_DEBUG=0 cargo mutants -p raidc-planner -o target --timeout 120 \
+	env -u CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG=0 cargo mutants -p raidc-planner -o target --timeout 120 \
 	  $(foreach file,$(MUTANTS),-f 'controller/planner/src/$(file)') \
 	  -C=--config=profile.test.package.raidc-planner.opt-level=1 || [[ $$? == [23] ]]
 	@echo 'Not noticed:'; cat target/mutants.out/missed.txt
@@ -65,5 +69,9 @@ golden: ## Accept the stories' and the command's new output (look at the diff be
 	UPDATE_GOLDEN=1 cargo test -q --locked -p raidc --test commands
 
 .PHONY: clean
-clean: ## Remove build output and stopped labs; the cache of real parts stays
+clean: demo-down ## Remove the demo, stopped labs and build output; the cache of real parts stays
+	@for lab in .lab/*/; do \
+	  [ -e "$$lab" ] || continue; \
+	  flock --nonblock "$$lab/lock" rm -rf "$$lab" || echo "$$lab is in use and stays"; \
+	done
 	cargo clean

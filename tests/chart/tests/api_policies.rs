@@ -12,16 +12,21 @@ use kube::api::DeleteParams;
 use kube::api::DynamicObject;
 use kube::api::Patch;
 use kube::api::PatchParams;
-use kube::api::PostParams;
 use live::OPERATOR;
 use live::apply;
+use live::hands::PERSON;
+use live::hands::create;
+use live::hands::delete_dry;
+use live::hands::everything_for;
+use live::hands::machine;
+use live::hands::merge;
+use live::hands::policies_in_force;
+use live::hands::refused;
+use live::hands::tenant;
 use live::rights;
 use raidc_lab::Lab;
 use serde_json::Value;
 use serde_json::json;
-
-/// Somebody with every right that RBAC can give, so that only the policies hold them back.
-const PERSON: &str = "anna";
 
 #[tokio::test]
 async fn the_charts_never_let_a_hand_do_harm_nor_hold_back_a_controller() {
@@ -33,7 +38,7 @@ async fn the_charts_never_let_a_hand_do_harm_nor_hold_back_a_controller() {
     everything_for(&admin, "system:serviceaccount:kuldiga:ci").await;
     live::namespace(&admin, "kuldiga", &[("raidc.dev/tenant", "kuldiga")]).await;
     live::namespace(&admin, "elsewhere", &[]).await;
-    policies_in_force(&lab).await;
+    policies_in_force(&lab, &admin).await;
     what_the_operator_made(&lab, &admin).await;
     epochs(&lab, &admin).await;
     status(&lab, &admin).await;
@@ -43,54 +48,6 @@ async fn the_charts_never_let_a_hand_do_harm_nor_hold_back_a_controller() {
     rights::of_the_operator(&admin).await;
     pods_of_the_operator(&lab, &admin).await;
     uninstalled(&lab).await;
-}
-
-/// Gives a user RBAC's everything.
-async fn everything_for(admin: &Client, user: &str) {
-    let name = user.replace(':', "-");
-    let binding = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
-    });
-    apply(admin, &binding).await.expect("a binding");
-}
-
-async fn create(client: &Client, value: &Value) -> Result<(), String> {
-    let object: DynamicObject = serde_json::from_value(value.clone()).expect("an object");
-    let api: Api<DynamicObject> = live::api(client, value);
-    api.create(
-        &PostParams {
-            dry_run: true,
-            ..PostParams::default()
-        },
-        &object,
-    )
-    .await
-    .map(drop)
-    .map_err(live::answer)
-}
-
-async fn merge(client: &Client, value: &Value, patch: Value) -> Result<(), String> {
-    let name = support::cases::text(value, "/metadata/name");
-    let done = live::api(client, value)
-        .patch(name, &PatchParams::default(), &Patch::Merge(patch))
-        .await;
-    done.map(drop).map_err(live::answer)
-}
-
-async fn delete_dry(client: &Client, value: &Value) -> Result<(), String> {
-    let name = support::cases::text(value, "/metadata/name");
-    live::api(client, value)
-        .delete(name, &DeleteParams::default().dry_run())
-        .await
-        .map(drop)
-        .map_err(live::answer)
-}
-
-fn refused(done: Result<(), String>, says: &str, who: &str) {
-    let said = done.expect_err(who);
-    assert!(said.contains(says), "{who}: {said}");
 }
 
 async fn installed_and_upgraded(lab: &Lab) {
@@ -119,32 +76,6 @@ async fn installed_and_upgraded(lab: &Lab) {
         assert!(notes.contains(says), "{says}\n{notes}");
     }
     live::install(lab, &["--reset-values"]).await;
-}
-
-/// A policy takes effect some moments after it was made: waits until each refuses what it is there for.
-async fn policies_in_force(lab: &Lab) {
-    let person = live::client_as(lab, PERSON, &[]);
-    let tenant = tenant("raidc-system");
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
-    while create(&person, &tenant).await.is_ok() {
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "the policies never take effect"
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "every caller makes them on the spot"
-)]
-fn machine(name: &str, labels: Value, annotations: Value) -> Value {
-    json!({
-        "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine",
-        "metadata": {"name": name, "namespace": "kuldiga", "labels": labels, "annotations": annotations},
-        "spec": {"runStrategy": "Halted", "template": {"spec": {"domain": {"devices": {}}}}},
-    })
 }
 
 async fn what_the_operator_made(lab: &Lab, admin: &Client) {
@@ -308,13 +239,6 @@ async fn status(lab: &Lab, admin: &Client) {
     write(admin).await.expect("the administrator breaks the glass");
 }
 
-fn tenant(name: &str) -> Value {
-    json!({
-        "apiVersion": "raidc.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": name},
-        "spec": {"displayName": "x", "defaultPolicy": "silver"},
-    })
-}
-
 async fn tenants_namespaces(lab: &Lab) {
     let person = live::client_as(lab, PERSON, &[]);
     for taken in [
@@ -406,17 +330,15 @@ async fn pods_of_the_operator(lab: &Lab, admin: &Client) {
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "controller", "namespace": "strict"}, "spec": spec,
     });
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
-    // The namespace's default service account comes a moment after the namespace.
-    let taken = loop {
-        match create(admin, &pod).await {
-            Err(said) if said.contains("serviceaccount") && tokio::time::Instant::now() < deadline => {
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            }
-            other => break other,
-        }
-    };
-    taken.expect("the restricted standard takes the operator's pod");
+    // It comes a moment after the namespace.
+    live::becomes("the namespace's service account is there", || async {
+        let account = ["get", "serviceaccount", "default", "-n", "strict"];
+        lab.kubectl(account).await.is_ok()
+    })
+    .await;
+    create(admin, &pod)
+        .await
+        .expect("the restricted standard takes the operator's pod");
     let mut careless = pod;
     careless["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = true.into();
     refused(
@@ -454,9 +376,9 @@ async fn uninstalled(lab: &Lab) {
     assert!(!left.contains("raidc"), "{left}");
     let again = live::client_as(lab, OPERATOR, &[]);
     let pet = machine("pet", json!({}), json!({}));
-    refused(
-        delete_dry(&again, &pet).await,
-        "forbidden",
-        "the account's rights went with the chart",
-    );
+    live::becomes("the account's rights went with the chart", || async {
+        let said = delete_dry(&again, &pet).await;
+        said.is_err_and(|said| said.contains("forbidden"))
+    })
+    .await;
 }

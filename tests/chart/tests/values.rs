@@ -140,3 +140,48 @@ fn the_image_is_never_another_than_the_values_say() {
         format!("r.example/x:{}", env!("CARGO_PKG_VERSION"))
     );
 }
+
+/// What Helm tells whoever installs the chart, without a cluster.
+fn notes(set: &str) -> String {
+    let chart = support::chart("raidc");
+    let chart = chart.to_str().expect("a path in Unicode");
+    let args = [
+        "install",
+        "raidc",
+        chart,
+        "--namespace",
+        support::NAMESPACE,
+        "--dry-run=client",
+        "--set",
+        set,
+    ];
+    let printed = support::helm(&args).expect("it renders");
+    let (_, notes) = printed.split_once("NOTES:").expect("notes");
+    notes.to_owned()
+}
+
+#[test]
+fn an_image_that_nobody_can_pull_is_never_installed_without_a_word() {
+    let says = "image.repository is raidc-controller, without a registry";
+    let notes_of_defaults = notes("replicas=2");
+    assert!(
+        notes_of_defaults.contains(says) && notes_of_defaults.contains("docs/install.md"),
+        "{notes_of_defaults}"
+    );
+    let given = notes("image.repository=registry.example/raidc/raidc-controller");
+    assert!(!given.contains("image.repository"), "{given}");
+}
+
+#[test]
+fn a_pause_is_never_refused_nor_taken_for_one_replica() {
+    let paused = notes("replicas=0,spread=Required");
+    assert!(
+        paused.contains("RAIDC is paused") && !paused.contains("one replica"),
+        "{paused}"
+    );
+    let single = notes("replicas=1");
+    assert!(
+        single.contains("there is one replica") && !single.contains("paused"),
+        "{single}"
+    );
+}

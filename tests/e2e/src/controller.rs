@@ -31,6 +31,9 @@ pub const USER: &str = "system:serviceaccount:raidc-system:raidc-controller";
 /// Nobody restarts the demo's controller, so its lease outlives any pause of a busy machine.
 const DETACHED_LEASE_SECONDS: u32 = 60;
 
+/// Lines of its log that are told when the demo's controller ends.
+const TAIL_LINES: usize = 15;
+
 /// Between two looks whether a replica has ended.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -46,6 +49,31 @@ pub struct Controller {
     pub log: PathBuf,
     /// Address of its health and metrics page.
     pub listen: String,
+}
+
+/// A replica that outlives this process, and that nobody starts again.
+pub struct Detached {
+    /// The process. Dropping it does not end it.
+    pub child: tokio::process::Child,
+    /// Where it logs.
+    pub log: PathBuf,
+    /// Address of its health and metrics page.
+    pub listen: String,
+}
+
+impl Detached {
+    /// Waits until it ends, and says how: it is not meant to.
+    pub async fn ended(&mut self) -> Error {
+        let how = match self.child.wait().await {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        Error::Wrong(format!(
+            "the controller ended ({how}); {} ends with:\n{}",
+            self.log.display(),
+            raidc_lab::tail(&self.log, TAIL_LINES)
+        ))
+    }
 }
 
 impl Controller {
@@ -67,8 +95,14 @@ impl Controller {
             move || {
                 let program = program("raidc-controller")?;
                 // Killed with us, so that a test that is killed leaves no controller behind.
-                let start = guard::by_the_kernel(&program).unwrap_or_else(|| Command::new(&program));
-                let mut command = command(start, &kubeconfig, &identity, &listen, &log, lease_seconds)?;
+                let mut command = command(
+                    guard::command(&program),
+                    &kubeconfig,
+                    &identity,
+                    &listen,
+                    &log,
+                    lease_seconds,
+                )?;
                 command.args(&more);
                 guard::spawn(command).map_err(Error::file(&log))
             }
@@ -101,20 +135,17 @@ impl Controller {
         })
     }
 
-    /// Starts one that outlives this process, and returns its process id.
-    pub fn start_detached(
-        cluster: &Cluster,
-        kubeconfig: &Path,
-        identity: &str,
-    ) -> Result<(u32, String), Error> {
+    /// Starts one that outlives this process.
+    pub fn start_detached(cluster: &Cluster, kubeconfig: &Path, identity: &str) -> Result<Detached, Error> {
         let listen = format!("127.0.0.1:{}", free_port()?);
         let log = cluster.dir().join(format!("controller-{identity}.log"));
         let start = Command::new(program("raidc-controller")?);
-        let child = command(start, kubeconfig, identity, &listen, &log, DETACHED_LEASE_SECONDS)?
-            .process_group(0)
+        let mut command = command(start, kubeconfig, identity, &listen, &log, DETACHED_LEASE_SECONDS)?;
+        command.process_group(0);
+        let child = tokio::process::Command::from(command)
             .spawn()
             .map_err(Error::file(&log))?;
-        Ok((child.id(), listen))
+        Ok(Detached { child, log, listen })
     }
 
     /// Ends it at once, as a crash would (SIGKILL), and waits until it is gone.
@@ -128,7 +159,7 @@ impl Controller {
         self.restarts.load(Ordering::Acquire)
     }
 
-    /// Process id, to stop and continue it.
+    /// Process id, to stop it and let it go on ([`guard::pause`], [`guard::resume`]).
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.lock().unwrap_or_else(PoisonError::into_inner).id()
@@ -141,10 +172,7 @@ impl Controller {
             // A keeper that panicked keeps nothing.
             let _ended = keeper.join();
         }
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        // It may have ended already: then there is nothing to kill.
-        let _gone = child.kill();
-        let _reaped = child.wait();
+        guard::end(&mut self.child.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::certificate;
 use crate::cluster::Cluster;
 use crate::controller::Controller;
+use crate::controller::Detached;
 use crate::controller::NAMESPACE;
 use crate::controller::SERVICE_ACCOUNT;
 use crate::controller::program;
@@ -13,15 +14,19 @@ use crate::recount;
 use crate::servers;
 use crate::tables;
 use raidc_crds::condition;
+use raidc_lab::LabError;
+use raidc_lab::Running;
+use raidc_lab::daemon;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::Instant;
 
+/// File in the lab's folder that says which process is the controller.
+const RECORD: &str = "controller.json";
 /// Name of the demo's lab.
 const LAB: &str = "demo";
 /// Servers that must be Ready at the end.
@@ -29,11 +34,13 @@ const AT_LEAST: usize = 40;
 /// Longest that the servers may take on a busy machine with two cores.
 const WITHIN: Duration = Duration::from_mins(10);
 
+/// Colocations of `examples/`, all of which must be Ready at the end.
+const COLOCATIONS: usize = 6;
+
 /// The controller that the demo left running.
 #[derive(Serialize, Deserialize)]
 struct Left {
-    process: u32,
-    started: String,
+    process: Running,
     listen: String,
 }
 
@@ -77,58 +84,79 @@ pub async fn up(mut phases: Phases) -> Result<(), Error> {
     let kubeconfig = cluster
         .service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT)
         .await?;
-    let (process, listen) = Controller::start_detached(&cluster, &kubeconfig, LAB)?;
-    let left = Left {
-        process,
-        started: start_time(process).unwrap_or_default(),
-        listen,
+    let mut controller = Controller::start_detached(&cluster, &kubeconfig, LAB)?;
+    record(&controller)?;
+    let servers = tokio::select! {
+        servers = applied(&cluster, &mut phases) => servers?,
+        ended = controller.ended() => return Err(ended),
     };
-    let record = folder().join("controller.json");
-    let text = serde_json::to_string(&left).map_err(|e| Error::Wrong(e.to_string()))?;
-    std::fs::write(&record, text).map_err(Error::file(&record))?;
-
-    println!("-- examples/, verbatim");
-    let files = install::examples(&cluster).await?;
-    phases.end(&format!("{files} example files applied"));
-
-    let servers = watch_progress(&cluster).await?;
-    phases.end("servers Ready");
-    wait_for_copies(&cluster).await?;
-    phases.end("copies made");
 
     let view = recount::View::read(&cluster).await?;
     tables::print(&view);
     let proof = certificate::verify(&cluster).await?;
     recount::compare(&view)?;
+    let shared = recount::shared(&view);
     println!(
         "\nCertificate: {} single losses checked by the independent checker against what is in the cluster: every protected\n\
-         server has a place in each of them. Rack table: equal to a recount from the cluster's objects.",
-        proof.scenarios
+         server has a place in each of them. Rack table: equal to a recount from the cluster's objects.\n\
+         {} copies or reserves share a site or a shared risk with their original.",
+        proof.scenarios,
+        shared.len()
     );
+    if !shared.is_empty() {
+        return Err(Error::Wrong(shared.join("; ")));
+    }
     println!("\nHow long it took:");
     for (name, took) in &phases.list {
         println!("  {:>7.1} s  {name}", took.as_secs_f64());
     }
-    tables::further(&cluster, servers.len());
+    tables::further(&cluster, servers, view.colocations.len());
     Ok(())
+}
+
+/// Applies `examples/` and waits for all that they ask for. How many servers there are.
+async fn applied(cluster: &Cluster, phases: &mut Phases) -> Result<usize, Error> {
+    println!("-- examples/, verbatim");
+    let files = install::examples(cluster).await?;
+    phases.end(&format!("{files} example files applied"));
+    let servers = watch_progress(cluster).await?;
+    servers::colocations(cluster, COLOCATIONS, WITHIN).await?;
+    phases.end("servers and colocations Ready");
+    wait_for_copies(cluster).await?;
+    phases.end("copies made");
+    Ok(servers.len())
+}
+
+/// Writes down which process is the controller, so that `down` ends that one and no other.
+fn record(controller: &Detached) -> Result<(), Error> {
+    let process = controller.child.id();
+    let process = process.and_then(|process| Running::of("controller", process));
+    let left = Left {
+        process: process.ok_or_else(|| {
+            Error::Wrong(format!(
+                "the controller ended at once; its log is {}",
+                controller.log.display()
+            ))
+        })?,
+        listen: controller.listen.clone(),
+    };
+    let record = folder().join(RECORD);
+    let text = serde_json::to_string(&left).map_err(|e| Error::Wrong(e.to_string()))?;
+    std::fs::write(&record, text).map_err(Error::file(&record))
 }
 
 /// Ends what `up` left running. Ends nothing else.
 pub async fn down() -> Result<(), Error> {
-    let record = folder().join("controller.json");
+    let record = folder().join(RECORD);
     if let Ok(text) = std::fs::read_to_string(&record) {
-        if let Ok(left) = serde_json::from_str::<Left>(&text)
-            && start_time(left.process).as_deref() == Some(left.started.as_str())
-        {
-            let status = Command::new("kill").arg(left.process.to_string()).status().await;
-            status.map_err(Error::file("kill"))?;
+        if let Ok(left) = serde_json::from_str::<Left>(&text) {
+            left.process.terminate();
         }
         std::fs::remove_file(&record).map_err(Error::file(&record))?;
     }
-    if folder().exists() {
-        lab(&["down", LAB]).await
-    } else {
-        Ok(())
+    match daemon::down(LAB).await {
+        Err(LabError::Unknown(_)) => Ok(()),
+        done => Ok(done?),
     }
 }
 
@@ -151,17 +179,6 @@ async fn lab(args: &[&str]) -> Result<(), Error> {
 
 fn folder() -> PathBuf {
     install::repository().join(".lab").join(LAB)
-}
-
-/// When a process started, as the kernel counts: with the id it names one process for good.
-fn start_time(process: u32) -> Option<String> {
-    let stat = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("stat")).ok()?;
-    // Field 22 of proc(5), counted after the command's closing parenthesis, which may itself hold spaces.
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(19)
-        .map(str::to_owned)
 }
 
 async fn watch_progress(cluster: &Cluster) -> Result<Vec<raidc_crds::VirtualServer>, Error> {

@@ -2,11 +2,14 @@
 
 use crate::cluster::Cluster;
 use crate::error::Error;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Api;
 use kube::ResourceExt;
 use kube::api::ListParams;
+use raidc_crds::Colocation;
 use raidc_crds::VirtualServer;
 use raidc_crds::condition;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -50,12 +53,13 @@ pub fn holds_now(server: &VirtualServer, kind: &str) -> bool {
 /// `Ready=False (reason: message)` of the server, for people.
 #[must_use]
 pub fn told(server: &VirtualServer, kind: &str) -> String {
-    let found = server
-        .status
-        .as_ref()
-        .and_then(|s| s.conditions.iter().find(|c| c.type_ == kind));
-    let name = format!("{}/{}", server.namespace().unwrap_or_default(), server.name_any());
-    match found {
+    let conditions = server.status.as_ref().map(|s| s.conditions.as_slice());
+    tell(server, conditions.unwrap_or_default(), kind)
+}
+
+fn tell(object: &impl ResourceExt, conditions: &[Condition], kind: &str) -> String {
+    let name = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
+    match conditions.iter().find(|c| c.type_ == kind) {
         Some(c) => format!("{name} {kind}={} {}: {}", c.status, c.reason, c.message),
         None => format!("{name} has no condition {kind}"),
     }
@@ -107,6 +111,66 @@ where
             Err(_) => tokio::time::sleep(LOOK).await,
         }
     }
+}
+
+/// Where each server is by its status, where its copies are, and under which epoch; without those that have no place yet.
+#[must_use]
+pub fn places(servers: &[VirtualServer]) -> BTreeMap<String, String> {
+    let place = |server: &VirtualServer| {
+        let status = server.status.as_ref()?;
+        let name = format!("{}/{}", server.namespace().unwrap_or_default(), server.name_any());
+        let (site, rack) = (status.site.as_ref()?, &status.rack);
+        Some((
+            name,
+            format!("{site} {rack:?} {:?} {:?}", status.copy_sites, status.epoch),
+        ))
+    };
+    servers.iter().filter_map(place).collect()
+}
+
+/// Complains about the first copied server of which not every copy is proven; there must be that many.
+pub fn protected(servers: &[VirtualServer], at_least: usize) -> Result<(), String> {
+    let copied = |s: &&VirtualServer| s.status.as_ref().is_some_and(|t| !t.copy_sites.is_empty());
+    let copied: Vec<_> = servers.iter().filter(copied).cloned().collect();
+    every(&copied, condition::PROTECTED, at_least)
+}
+
+/// Waits until there are that many colocations and all are Ready.
+///
+/// # Errors
+/// [`Error::Late`] with the first that is not.
+pub async fn colocations(
+    cluster: &Cluster,
+    at_least: usize,
+    within: Duration,
+) -> Result<Vec<Colocation>, Error> {
+    eventually("every colocation is Ready", within, || async {
+        let all = crate::recount::list::<Colocation>(cluster)
+            .await
+            .map_err(|e| crate::error::chain(&e))?;
+        match all.iter().find(|c| !stands(c)) {
+            Some(first) => Err(colocation_told(first)),
+            None if all.len() < at_least => Err(format!("{} of {at_least} are there", all.len())),
+            None => Ok(all),
+        }
+    })
+    .await
+}
+
+/// Whether a colocation is Ready for the spec as it is now.
+#[must_use]
+pub fn stands(colocation: &Colocation) -> bool {
+    colocation.status.as_ref().is_some_and(|status| {
+        Some(status.observed_generation) == colocation.metadata.generation
+            && condition::is_true(&status.conditions, condition::READY)
+    })
+}
+
+/// As [`told`], of a colocation's Ready.
+#[must_use]
+pub fn colocation_told(colocation: &Colocation) -> String {
+    let conditions = colocation.status.as_ref().map(|s| s.conditions.as_slice());
+    tell(colocation, conditions.unwrap_or_default(), condition::READY)
 }
 
 /// Tries a command again while what it needs (a namespace that the controller makes, a kind just installed) is not there

@@ -2,6 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::recount::View;
+use crate::servers;
 use comfy_table::CellAlignment;
 use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
@@ -150,25 +151,27 @@ fn racks(view: &View) -> Table {
 }
 
 fn waiting(view: &View) {
-    let waits: Vec<_> = view
+    let servers = view
         .servers
         .iter()
-        .filter(|s| !crate::servers::holds(s, condition::READY))
-        .collect();
+        .filter(|s| !servers::holds(s, condition::READY))
+        .map(|s| servers::told(s, condition::READY));
+    let colocations = view.colocations.iter().filter(|c| !servers::stands(c));
+    let waits: Vec<_> = servers.chain(colocations.map(servers::colocation_told)).collect();
     if waits.is_empty() {
-        println!("\nNothing waits.");
+        println!("\nNothing waits: no server and no colocation.");
     } else {
         println!("\nWaiting");
-        for server in waits {
-            println!("  {}", crate::servers::told(server, condition::READY));
+        for told in waits {
+            println!("  {told}");
         }
     }
 }
 
 /// How to look further.
-pub(crate) fn further(cluster: &Cluster, servers: usize) {
+pub(crate) fn further(cluster: &Cluster, servers: usize, colocations: usize) {
     println!(
-        "\n{servers} virtual servers are Ready. To look further:\n\n\
+        "\n{servers} virtual servers and {colocations} colocations are Ready. To look further:\n\n\
          \x20 export KUBECONFIG={}\n\
          \x20 alias kubectl={}\n\
          \x20 kubectl get raidc -A\n\

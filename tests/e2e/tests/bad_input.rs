@@ -1,5 +1,6 @@
 //! Bad input: each broken object gets a condition that says what, why and what to do; nothing else is disturbed; mended, it
-//! recovers by itself. One lab for all tests of this file; each has names of its own.
+//! recovers by itself. One lab for all tests of this file; each has names of its own. Light profile: what is wrong is wrong for the
+//! operator, before anything reaches KubeVirt or VolSync.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -24,16 +25,32 @@ use raidc_e2e::servers;
 use raidc_lab::AuditEntry;
 use raidc_lab::AuditFilter;
 use raidc_lab::Profile;
+use std::process::Command;
+use std::sync::Mutex;
 use std::sync::OnceLock;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
 // Words of a condition that change again within a minute wait for its end.
 const SOON: Duration = Duration::from_mins(2);
 
-/// The lab that all tests of this file share, and the runtime that its clients live on.
-fn shared() -> &'static (Runtime, World) {
-    static SHARED: OnceLock<(Runtime, World)> = OnceLock::new();
+/// The lab that all tests of this file share, and the runtime that its clients live on. The last of them takes it down; once one has
+/// failed it stays, with its logs, until the process ends.
+struct Shared {
+    runtime: Runtime,
+    cluster: Cluster,
+    world: Mutex<Option<World>>,
+    /// Tests that have not ended yet.
+    left: AtomicUsize,
+    failed: AtomicBool,
+}
+
+fn shared() -> &'static Shared {
+    static SHARED: OnceLock<Shared> = OnceLock::new();
     SHARED.get_or_init(|| {
         let runtime = Runtime::new().unwrap();
         let world = runtime.block_on(async {
@@ -42,13 +59,55 @@ fn shared() -> &'static (Runtime, World) {
             install::platform(&world.cluster).await.unwrap();
             world
         });
-        (runtime, world)
+        Shared {
+            runtime,
+            cluster: world.cluster.clone(),
+            world: Mutex::new(Some(world)),
+            left: AtomicUsize::new(asked_for()),
+            failed: AtomicBool::new(false),
+        }
     })
 }
 
+/// How many tests this process was asked to run: what it lists under the same arguments.
+fn asked_for() -> usize {
+    let listed = Command::new(std::env::current_exe().unwrap())
+        .args(std::env::args_os().skip(1))
+        .arg("--list")
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    listed.lines().filter(|line| line.ends_with(": test")).count()
+}
+
+/// One test's use of the lab.
+struct Turn(&'static Shared);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.failed.store(true, Ordering::Release);
+        }
+        if self.0.left.fetch_sub(1, Ordering::AcqRel) == 1 && !self.0.failed.load(Ordering::Acquire) {
+            drop(self.0.world.lock().unwrap_or_else(PoisonError::into_inner).take());
+        }
+    }
+}
+
 fn run<F: Future<Output = ()>>(test: impl FnOnce(&'static Cluster) -> F) {
-    let (runtime, world) = shared();
-    runtime.block_on(test(&world.cluster));
+    let shared = shared();
+    let _turn = Turn(shared);
+    shared.runtime.block_on(test(&shared.cluster));
+}
+
+/// What the operator asked of the API server until now.
+fn asked_by_the_operator() -> Vec<AuditEntry> {
+    let world = shared().world.lock().unwrap();
+    let filter = AuditFilter {
+        user: Some(USER.to_owned()),
+        ..AuditFilter::default()
+    };
+    world.as_ref().unwrap().lab.audit(&filter).unwrap()
 }
 
 fn server(name: &str, spec: &str) -> String {

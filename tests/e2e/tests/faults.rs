@@ -1,78 +1,34 @@
 //! The operator while things fail under it: a site without power, sites that cannot reach each other, a leader that sleeps through its
-//! claim. What it must not do then. Light profile: the faults are those of hardware, which both profiles share.
+//! claim, a host, an import, a copy. What it must not do then. Light profile: the faults are those of hardware, which both profiles share.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+#[path = "faults/switches.rs"]
+mod switches;
+
 use kube::ResourceExt;
-use raidc_controller::foreign::kubevirt::VirtualMachine;
 use raidc_crds::Site;
 use raidc_crds::VirtualServer;
-use raidc_crds::condition::PROTECTED;
 use raidc_crds::condition::READY;
 use raidc_crds::condition::SURVIVES_SITE_LOSS;
-use raidc_crds::names::SERVER_LABEL;
 use raidc_crds::virtual_server::Power;
 use raidc_e2e::World;
 use raidc_e2e::controller::USER;
 use raidc_e2e::install;
+use raidc_e2e::inventory;
+use raidc_e2e::inventory::things;
 use raidc_e2e::recount;
 use raidc_e2e::servers;
+use raidc_e2e::servers::places;
 use raidc_lab::AuditFilter;
 use raidc_lab::Profile;
-use std::collections::BTreeMap;
-use std::process::Command;
+use raidc_lab::guard;
 use std::time::Duration;
 
 /// Kubernetes takes 40 to 50 seconds to call a silent node lost; the rest is for a busy machine.
 const WITHIN: Duration = Duration::from_mins(5);
 /// The site that fails.
 const SITE: &str = "talsi";
-/// A machine or disk by UID, and where it is.
-type Things = BTreeMap<String, String>;
-
-/// Every machine (with what pins it to its place) and every disk's volume, by UID.
-async fn things(world: &World) -> Things {
-    let mut all = Things::new();
-    for machine in recount::list::<VirtualMachine>(&world.cluster).await.unwrap() {
-        let spec = serde_json::to_value(&machine.spec).unwrap();
-        let affinity = &spec["template"]["spec"]["affinity"];
-        let place = &affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
-        assert!(place.is_object(), "a machine without a place: {spec}");
-        all.insert(machine.uid().unwrap(), format!("{} {place}", machine.name_any()));
-    }
-    for claim in recount::list::<PersistentVolumeClaim>(&world.cluster)
-        .await
-        .unwrap()
-    {
-        if claim.labels().contains_key(SERVER_LABEL) {
-            let volume = claim.spec.as_ref().and_then(|s| s.volume_name.clone());
-            all.insert(claim.uid().unwrap(), format!("{} {volume:?}", claim.name_any()));
-        }
-    }
-    all
-}
-
-/// Where each server is by its status, and under which epoch.
-fn places(servers: &[VirtualServer]) -> BTreeMap<String, String> {
-    let place = |s: &VirtualServer| {
-        let status = s.status.clone().unwrap_or_default();
-        format!(
-            "{:?} {:?} {:?} {:?}",
-            status.site, status.rack, status.copy_sites, status.epoch
-        )
-    };
-    servers
-        .iter()
-        .map(|s| {
-            (
-                format!("{}/{}", s.namespace().unwrap_or_default(), s.name_any()),
-                place(s),
-            )
-        })
-        .collect()
-}
-
 async fn settled(world: &World) -> Vec<VirtualServer> {
     servers::until(
         &world.cluster,
@@ -80,12 +36,7 @@ async fn settled(world: &World) -> Vec<VirtualServer> {
         WITHIN,
         |s| {
             servers::every(s, READY, 40)?;
-            let with_copies: Vec<_> = s
-                .iter()
-                .filter(|s| s.status.as_ref().is_some_and(|t| !t.copy_sites.is_empty()))
-                .cloned()
-                .collect();
-            servers::every(&with_copies, PROTECTED, 20)
+            servers::protected(s, 20)
         },
     )
     .await
@@ -133,13 +84,15 @@ async fn a_lost_site_never_moves_deletes_or_hides_anything_and_its_return_never_
     world.start_controller("a").unwrap();
     world.start_controller("b").unwrap();
     install::examples(&world.cluster).await.unwrap();
+    settled(&world).await;
+    switches::a_fault_below_is_never_hidden_and_never_outlasts_itself(&world).await;
     // One that is stopped when its site is lost is as unknown as the others.
     let stopped = settled(&world).await.into_iter().find(at_site).unwrap();
     power(&world, "Off", &stopped.namespace().unwrap(), &stopped.name_any()).await;
     let before = settled(&world).await;
     let there = before.iter().filter(|s| at_site(s)).count();
     assert!(there > 0, "nothing runs at {SITE}, so that nothing is shown");
-    let (things_before, places_before) = (things(&world).await, places(&before));
+    let (things_before, places_before) = (things(&world.cluster).await.unwrap(), places(&before));
     let since = jiff::Timestamp::now();
 
     println!("{SITE} loses its power with {there} servers");
@@ -183,14 +136,14 @@ async fn a_lost_site_never_moves_deletes_or_hides_anything_and_its_return_never_
     )
     .await
     .unwrap();
-    assert_eq!(things(&world).await, things_before);
+    assert_eq!(things(&world.cluster).await.unwrap(), things_before);
     nothing_deleted(&world, since);
 
     println!("the power is back");
     world.lab.faults().unwrap().site_on(SITE).await.unwrap();
     let after = settled(&world).await;
     assert_eq!(places(&after), places_before);
-    assert_eq!(things(&world).await, things_before);
+    assert_eq!(things(&world.cluster).await.unwrap(), things_before);
     nothing_deleted(&world, since);
 
     println!("{SITE} is cut off from the others, both sides with power");
@@ -208,7 +161,7 @@ async fn a_lost_site_never_moves_deletes_or_hides_anything_and_its_return_never_
     world.lab.faults().unwrap().clear().await.unwrap();
     let after = settled(&world).await;
     assert_eq!(places(&after), places_before);
-    assert_eq!(things(&world).await, things_before);
+    assert_eq!(things(&world.cluster).await.unwrap(), things_before);
     nothing_deleted(&world, since);
     world.lab.check().unwrap();
 }
@@ -234,15 +187,9 @@ async fn a_leader_that_slept_never_undoes_what_its_successor_did(
     let leads = holder().await;
     let index = usize::from(!leads.starts_with("a_"));
     let before = world.controllers[index].restarts();
-    let sleeper = world.controllers[index].id().to_string();
+    let sleeper = world.controllers[index].id();
     println!("the leader {leads} falls asleep");
-    assert!(
-        Command::new("kill")
-            .args(["-STOP", &sleeper])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(guard::pause(sleeper));
     power(world, "Off", &namespace, &name).await;
     let off = servers::eventually("the successor has stopped the server", WITHIN, || async {
         let all = servers::all(&world.cluster).await.map_err(|e| e.to_string())?;
@@ -263,13 +210,7 @@ async fn a_leader_that_slept_never_undoes_what_its_successor_did(
     })
     .await;
     // It is woken whatever came of it: a stopped process outlives the test otherwise.
-    assert!(
-        Command::new("kill")
-            .args(["-CONT", &sleeper])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(guard::resume(sleeper));
     off.unwrap();
     let successor = holder().await;
     assert_ne!(successor, leads);

@@ -9,7 +9,6 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Api;
 use raidc_crds::Site;
 use raidc_crds::condition;
-use raidc_crds::condition::PROTECTED;
 use raidc_crds::condition::READY;
 use raidc_crds::condition::WITHIN_CAPACITY;
 use raidc_e2e::World;
@@ -28,6 +27,8 @@ use std::time::Duration;
 
 // Less than the six minutes between two transfers of the examples' policy: each copy has to be proven by its first.
 const WITHIN: Duration = Duration::from_mins(5);
+/// Colocations of `examples/`.
+const COLOCATIONS: usize = 6;
 const QUIET: Duration = Duration::from_mins(1);
 // Longer than mere words of a condition wait to be written.
 const SETTLED: Duration = Duration::from_secs(65);
@@ -59,15 +60,15 @@ async fn main_job(name: &str, profile: Profile) {
     });
     ready.await.unwrap();
     let servers = servers::until(&world.cluster, "every copy is proven", WITHIN, |s| {
-        let with_copies: Vec<_> = s
-            .iter()
-            .filter(|s| s.status.as_ref().is_some_and(|t| !t.copy_sites.is_empty()))
-            .cloned()
-            .collect();
-        servers::every(&with_copies, PROTECTED, 20)
+        servers::protected(s, 20)
     })
     .await
     .unwrap();
+
+    println!("no colocation waits");
+    servers::colocations(&world.cluster, COLOCATIONS, WITHIN)
+        .await
+        .unwrap();
 
     println!("no copy shares a site or a risk with its original");
     let view = recount::View::read(&world.cluster).await.unwrap();
@@ -86,9 +87,9 @@ async fn main_job(name: &str, profile: Profile) {
     println!("no rack counts a watt too few or too many");
     recount::compare(&view).unwrap();
 
-    println!("no server has two machines or a disk twice");
+    println!("no machine, disk, copy, namespace, binding or wall is missing, too much or there twice");
     let have = inventory::ours(&world.cluster).await.unwrap();
-    inventory::exactly_once(&servers, &have).unwrap();
+    inventory::exactly_once(&inventory::wanted(&view), &have).unwrap();
 
     println!("no tenant's pods are without the platform's pull secret");
     let accounts: Api<ServiceAccount> = Api::namespaced(world.cluster.client(), "kuldiga");

@@ -26,6 +26,8 @@ const POLL: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_secs(1);
 const FILE: &str = "state.json";
 const LOG: &str = "daemon.log";
+/// Locked for as long as somebody holds the lab.
+pub(crate) const LOCK: &str = "lock";
 
 /// What a lab says of itself in `.lab/<name>/state.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -278,8 +280,10 @@ pub async fn run(options: LabOptions) -> Result<(), LabError> {
 /// Ends a lab and removes its folder unless it is to be kept; only processes that it recorded as its own are sent signals.
 pub async fn down(name: &str) -> Result<(), LabError> {
     let dir = default_folder(name);
-    let Some(state) = LabState::read(name)? else {
-        return Err(LabError::Unknown(name.to_owned()));
+    let state = match LabState::read(name) {
+        Ok(Some(state)) => state,
+        Ok(None) | Err(LabError::Manifest { .. }) => return remains(name, &dir).await,
+        Err(error) => return Err(error),
     };
     signal(state.daemon.pid, &state.daemon.identity, Signal::TERM, false);
     let deadline = Instant::now() + GRACE;
@@ -310,10 +314,58 @@ pub async fn down(name: &str) -> Result<(), LabError> {
     if state.keep {
         return Ok(());
     }
-    match tokio::fs::remove_dir_all(&dir).await {
+    remove(&dir).await
+}
+
+/// Removes the folder of a lab of which there is no record, as an end between two steps or a full disk leaves it, once nobody holds it.
+async fn remains(name: &str, dir: &Path) -> Result<(), LabError> {
+    if !dir.exists() {
+        return Err(LabError::Unknown(name.to_owned()));
+    }
+    let path = dir.join(LOCK);
+    // Held until the folder is gone, so that no lab begins in it meanwhile.
+    let _lock = match std::fs::File::open(&path) {
+        Ok(lock) => {
+            lock.try_lock().map_err(|_| LabError::Held(name.to_owned()))?;
+            Some(lock)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(LabError::file("open", path)(error)),
+    };
+    remove(dir).await
+}
+
+async fn remove(dir: &Path) -> Result<(), LabError> {
+    match tokio::fs::remove_dir_all(dir).await {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(LabError::file("remove", dir)(error))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_without_a_record_never_stands_in_the_way_of_the_next_lab() {
+        let name = format!("t-remains-{}", std::process::id());
+        let dir = default_folder(&name);
+        for record in [None, Some("{\"name\": ")] {
+            create_private(&dir.join("logs")).expect("a folder");
+            if let Some(half) = record {
+                std::fs::write(dir.join(FILE), half).expect("half a record");
+            }
+            let lock = std::fs::File::create(dir.join(LOCK)).expect("a lock");
+            lock.try_lock().expect("it is free");
+            let held = down(&name).await.expect_err("somebody holds it");
+            assert!(matches!(held, LabError::Held(_)) && dir.exists(), "{held}");
+            drop(lock);
+            down(&name).await.expect("nobody holds it");
+            assert!(!dir.exists());
+        }
+        let unknown = down(&name).await.expect_err("there is none");
+        assert!(matches!(unknown, LabError::Unknown(_)), "{unknown}");
     }
 }

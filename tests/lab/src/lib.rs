@@ -35,5 +35,6 @@ pub use faults::{FaultSet, Faults};
 pub use fleet::{FleetSpec, Profile, RackSpec, SiteSpec};
 pub use lab::Lab;
 pub use options::LabOptions;
+pub use process::tail;
 pub use sim::Delays;
 pub use supervisor::Running;

@@ -6,26 +6,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal};
 
 use crate::error::LabError;
 use crate::guard;
-
-/// Ends its child's group when the parent's pid is gone; `$1` is that pid, the rest the command.
-const WATCHED: &str = r#"
-parent=$1; shift
-"$@" &
-child=$!
-while kill -0 "$parent" 2>/dev/null; do
-  kill -0 "$child" 2>/dev/null || { wait "$child"; exit $?; }
-  sleep 1
-done
-kill -9 0
-"#;
 
 /// Lines of a log that an error shows.
 const TAIL_LINES: usize = 15;
@@ -65,15 +52,11 @@ impl Process {
             .open(&log)
             .map_err(LabError::file("open", &log))?;
         let err = out.try_clone().map_err(LabError::file("open", &log))?;
-        let mut command = wrapped(&spec.program);
+        let mut command = guard::command(&spec.program);
         command
             .args(&spec.args)
             .envs(spec.env.iter().map(|(key, value)| (*key, value)));
-        command
-            .stdin(Stdio::null())
-            .stdout(out)
-            .stderr(err)
-            .process_group(0);
+        command.stdin(Stdio::null()).stdout(out).stderr(err);
         let child = guard::spawn(command).map_err(|source| LabError::Start {
             part: spec.part.to_owned(),
             program: spec.program.clone(),
@@ -120,10 +103,8 @@ impl Process {
 
     /// Asks the kernel to end the whole group; `drop` then waits for it.
     pub(crate) fn kill(&self) {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // It may have ended already: nothing is left to do then.
-            let _gone = rustix::process::kill_process_group(pid, Signal::KILL);
-        }
+        // It may have ended already: nothing is left to do then.
+        let _gone = guard::to_group(self.child.id(), Signal::KILL);
     }
 }
 
@@ -135,20 +116,9 @@ impl Drop for Process {
     }
 }
 
-/// `program` under a guard that ends it with us.
-fn wrapped(program: &Path) -> Command {
-    if let Some(guarded) = guard::by_the_kernel(program) {
-        return guarded;
-    }
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", WATCHED, "sh", &std::process::id().to_string()])
-        .arg(program);
-    command
-}
-
 /// The last `lines` lines of a file, or why there are none.
-pub(crate) fn tail(path: &Path, lines: usize) -> String {
+#[must_use]
+pub fn tail(path: &Path, lines: usize) -> String {
     const BYTES: u64 = 16 * 1024;
     let read = || -> std::io::Result<String> {
         let mut file = File::open(path)?;
@@ -200,6 +170,8 @@ pub(crate) fn signal(pid: u32, expected: &str, signal: Signal, group: bool) -> b
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::WATCHED;
+    use std::process::Command;
 
     fn sleeper() -> Spec {
         let args = vec!["-c".to_owned(), "echo started; sleep 600 & wait".to_owned()];

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::error::LabError;
-use crate::process::{Process, Spec, identity};
+use crate::process::{Process, Spec, identity, signal};
 
 /// How often ended processes are looked for.
 const LOOK: Duration = Duration::from_millis(500);
@@ -24,6 +26,20 @@ pub struct Running {
 }
 
 impl Running {
+    /// A process that runs now. None when there is none of that id.
+    pub fn of(part: &str, pid: u32) -> Option<Self> {
+        Some(Self {
+            part: part.to_owned(),
+            pid,
+            identity: identity(pid)?,
+        })
+    }
+
+    /// Asks this very process to end. Nothing happens when it has ended, also when another has its id now.
+    pub fn terminate(&self) {
+        signal(self.pid, &self.identity, Signal::TERM, false);
+    }
+
     /// Whether this very process still runs.
     pub fn is_alive(&self) -> bool {
         identity(self.pid).as_deref() == Some(self.identity.as_str())
@@ -100,14 +116,7 @@ impl Supervisor {
             .watched
             .iter()
             .map(|one| (one.process.part(), one.process.pid()));
-        pids.filter_map(|(part, pid)| {
-            Some(Running {
-                part: part.to_owned(),
-                pid,
-                identity: identity(pid)?,
-            })
-        })
-        .collect()
+        pids.filter_map(|(part, pid)| Running::of(part, pid)).collect()
     }
 
     /// Starts ended parts again until [`stop`](Self::stop).

@@ -16,6 +16,7 @@ use crate::audit;
 use crate::certs::{Pki, write_private};
 use crate::control_plane::{ControlPlane, ControlPlanePorts};
 use crate::controllers::Controllers;
+use crate::daemon::LOCK;
 use crate::error::{LabError, chain};
 use crate::fleet::{FleetSpec, Profile};
 use crate::kubeconfig::{self, Credential};
@@ -209,7 +210,7 @@ impl<'a> PhaseClock<'a> {
 /// Takes the folder for this process and empties it of what an earlier lab left.
 fn claim(name: &str, dir: &Path) -> Result<File, LabError> {
     create_private(dir)?;
-    let path = dir.join("lock");
+    let path = dir.join(LOCK);
     let mut options = OpenOptions::new();
     let lock = options.create(true).truncate(false).write(true).open(&path);
     let lock = lock.map_err(LabError::file("open", &path))?;
@@ -217,7 +218,7 @@ fn claim(name: &str, dir: &Path) -> Result<File, LabError> {
     for entry in std::fs::read_dir(dir).map_err(LabError::file("list", dir))? {
         let path = entry.map_err(LabError::file("list", dir))?.path();
         // The daemon's own files are written by whoever holds the lab from outside.
-        if ["lock", "state.json", "daemon.log", "fleet.json"]
+        if [LOCK, "state.json", "daemon.log", "fleet.json"]
             .iter()
             .any(|kept| path.ends_with(kept))
         {

@@ -1,4 +1,4 @@
-//! Who may import whom (docs/design.md §3), proved from Cargo's own graph of what is linked: normal dependencies, not those of tests.
+//! Who may import whom (docs/adr/0001-crates-and-libraries.md), proved from Cargo's own graph of what is linked: normal dependencies, not those of tests.
 //! Runs `cargo tree` and `cargo metadata`.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
+pub mod hands;
 pub mod rights;
 
 use crate::support;
@@ -19,9 +20,14 @@ use raidc_lab::LabOptions;
 use raidc_lab::Profile;
 use serde_json::Value;
 use serde_json::json;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// The operator, as the API server names it.
 pub const OPERATOR: &str = "system:serviceaccount:raidc-system:raidc-controller";
+
+/// How long the API server may take to learn of something, on a busy machine.
+const SOON: Duration = Duration::from_secs(30);
 
 /// A small lab: the API server with the kinds that we stand on, and nothing that plays hardware in our way.
 pub async fn lab(name: &str) -> Lab {
@@ -90,6 +96,15 @@ pub async fn namespace(client: &Client, name: &str, labels: &[(&str, &str)]) {
     api.patch(name, &PatchParams::apply("test"), &Patch::Apply(body))
         .await
         .expect("a namespace");
+}
+
+/// Looks until it is so. What the API server goes by (rights, policies) it learns of by watches, hence soon and not at once.
+pub async fn becomes<F: Future<Output = bool>>(what: &str, so: impl Fn() -> F) {
+    let deadline = Instant::now() + SOON;
+    while !so().await {
+        assert!(Instant::now() < deadline, "after {SOON:?} still not so: {what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// The API of an object's kind, in its namespace. Plurals are regular in all kinds used here.

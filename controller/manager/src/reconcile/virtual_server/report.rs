@@ -100,11 +100,12 @@ pub fn disk_state(disk: &DiskSeen, was_ready: bool) -> String {
     }
 }
 
-/// What CDI complains about, when it has tried often enough.
+/// What CDI complains about, when it has tried often enough. It never forgets how often it tried, also when it has succeeded.
 fn complaint(disk: &DiskSeen) -> Option<String> {
     let status = disk.volume.as_ref()?.status.as_ref()?;
-    let failed = status.phase.as_deref() == Some("Failed");
-    if !failed && status.restart_count.unwrap_or(0) <= MANY_RESTARTS {
+    let phase = status.phase.as_deref();
+    let failed = phase == Some("Failed");
+    if phase == Some("Succeeded") || !failed && status.restart_count.unwrap_or(0) <= MANY_RESTARTS {
         return None;
     }
     let says = status

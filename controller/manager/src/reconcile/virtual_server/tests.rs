@@ -527,6 +527,16 @@ fn an_import_that_fails_again_and_again_is_told_to_a_person() {
 }
 
 #[test]
+fn an_import_that_succeeded_in_the_end_is_never_told_as_a_failure() {
+    let mut w = running();
+    w.disks[0].volume = of(json!({"metadata": {"name": "web-root"}, "spec": {}, "status": {
+        "phase": "Succeeded", "restartCount": 5,
+        "conditions": [{"type": "Running", "status": "False", "message": "Import Complete"}]}}));
+    let all = conditions(&server(&minimal(), &placed()), &w);
+    assert!(has(&all, "Ready", "True", "Running"), "{all:?}");
+}
+
+#[test]
 fn a_synchronous_server_never_gets_a_class_that_misses_a_copy() {
     let mut w = world();
     let class = |name: &str, sites: &[&str]| json!({"class": name, "sites": sites});
