@@ -85,6 +85,8 @@ pub(crate) struct DenseRack {
     pub(crate) zone: usize,
     /// On the surviving feed, derated, in milliwatts.
     pub(crate) capacity_mw: i64,
+    /// What each of its feeds may carry by itself, derated, in watts.
+    pub(crate) feed_watts: Vec<i64>,
     /// Draw that is neither ours nor colocation, in milliwatts.
     pub(crate) other_mw: i64,
     /// Takes new colocated devices.
