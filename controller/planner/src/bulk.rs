@@ -315,7 +315,8 @@ impl Loads {
             }
             for to in (0..sites).filter(|&site| site != from && self.takes(world, server, site)) {
                 let (a, b) = (world.sites[from].zone, world.sites[to].zone);
-                if !world.apart_enough(world.servers[server].spread, a, b) {
+                let wanted = &world.servers[server];
+                if !world.apart_enough(wanted.spread, a, b) || !wanted.spans(&[from, to]) {
                     continue;
                 }
                 let pressure = mine.max(self.reserve(class, demand, from, to)).max(calm);

@@ -305,6 +305,10 @@ pub struct Server {
     pub warm: bool,
     /// The sites it may use (storage class, contract); `None` is any.
     pub sites_allowed: Option<BTreeSet<SiteName>>,
+    /// Sets of sites of which one has to cover the server and all its copies, as a storage class that writes to every copy at once
+    /// spans them; none is no such rule. Copies that are there already stay.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub site_sets: Vec<BTreeSet<SiteName>>,
     /// Anti-affinity.
     pub apart: Option<Apart>,
     /// Affinity.
@@ -332,6 +336,7 @@ impl Default for Server {
             spread: Spread::SharedRisk,
             warm: false,
             sites_allowed: None,
+            site_sets: Vec::new(),
             apart: None,
             together: None,
             current: None,

@@ -156,6 +156,14 @@ fn server() -> impl Strategy<Value = Server> {
                     .map(|name| SiteName::from(*name))
                     .collect()
             }),
+            // Now and then the sites of one storage class of two.
+            site_sets: if allowed == 2 || allowed == 3 {
+                [&SITES[..3], &SITES[2..]]
+                    .map(|names| names.iter().map(|name| SiteName::from(*name)).collect())
+                    .into()
+            } else {
+                Vec::new()
+            },
             apart: apart.map(|(group, by)| Apart {
                 group: format!("g{group}"),
                 by,
