@@ -367,8 +367,9 @@ pub struct Device {
     pub units: i64,
     /// Nameplate, in watts: counted in full, always, in every scenario.
     pub watts: i64,
-    /// Power supplies, each for another feed. With 2 the rack must have two feeds; with 1 the device may sit on
-    /// whichever feed survives, so that it counts in full on the surviving one as well.
+    /// Power supplies, each for another feed. The rack must have as many feeds that each carry the device alone, derated: when
+    /// all others are lost the last one does. With 1 the device may sit on whichever feed survives, so that it counts in full on
+    /// the surviving one as well.
     pub feeds: i64,
 }
 

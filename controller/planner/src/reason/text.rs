@@ -158,7 +158,7 @@ impl fmt::Display for WaitingOn {
             Self::Feeds { device, watts, .. } => write!(
                 f,
                 "device {device} draws up to {watts} W and no rack it may use has a feed that can carry that alone: split it into \
-                 smaller devices or ask the platform team for a larger feed"
+                 smaller devices, or ask the platform team for a larger feed"
             ),
             Self::DevicesApart {
                 device,
