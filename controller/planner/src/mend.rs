@@ -231,8 +231,10 @@ fn relocate_circle(engine: &mut Engine<'_, '_>, server: usize, reason: MoveReaso
         return false;
     }
     for ((&member, wish), slot) in members.iter().zip(&wishes).zip(&before) {
-        if engine.books.slots[member].primary != slot.primary {
+        if engine.books.slots[member] != *slot {
             keep_data(engine, member, wish);
+        }
+        if engine.books.slots[member].primary != slot.primary {
             engine.say_moved(member, reason);
             engine.moves_left -= 1;
         }

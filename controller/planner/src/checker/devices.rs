@@ -6,6 +6,7 @@ use super::model::{Model, fault};
 use super::physics;
 use crate::fault::{Fault, Rule};
 use crate::fleet::{ColocationSpread, Rack, State};
+use crate::ids::RackName;
 
 /// Tallest rack that is believed, in units.
 const MAX_UNITS: i64 = 100;
@@ -54,12 +55,55 @@ pub(super) fn check(model: &Model<'_>, faults: &mut Vec<Fault>) -> Vec<i64> {
     free_units(model)
 }
 
+/// Who stands in a unit.
+#[derive(Clone)]
+struct Standing {
+    /// `None` of equipment that is nobody's device.
+    colocation: Option<String>,
+    name: String,
+    /// It was there before.
+    stayed: bool,
+}
+
+/// Per rack and unit.
+type Units = BTreeMap<(usize, i64), Standing>;
+
+/// Puts a device into its units. Whoever came to what stood there did wrong, and not whoever is looked at later.
+fn stand(
+    units: &mut Units,
+    (rack, rack_name): (usize, &RackName),
+    range: std::ops::RangeInclusive<i64>,
+    me: &Standing,
+    faults: &mut Vec<Fault>,
+) {
+    for unit in range {
+        let Some(other) = units.insert((rack, unit), me.clone()) else {
+            continue;
+        };
+        if other.stayed && me.stayed {
+            continue;
+        }
+        let (guilty, with) = if me.stayed { (&other, me) } else { (me, &other) };
+        if let Some(what) = &guilty.colocation {
+            let how = format!(
+                "{} shares unit {unit} of {rack_name} with {}",
+                guilty.name, with.name
+            );
+            faults.push(fault(Rule::RackUnits, what.clone(), how));
+        }
+    }
+}
+
 fn places(model: &Model<'_>, faults: &mut Vec<Fault>) {
-    // Per rack and unit: who is there (a colocation, or nobody's equipment), and whether it was there before.
-    let mut units: BTreeMap<(usize, i64), (Option<String>, String, bool)> = BTreeMap::new();
+    let mut units = Units::new();
     for (at, rack) in model.base.racks.iter().enumerate() {
         for unit in filled(rack.spec) {
-            units.insert((at, unit), (None, "other equipment".to_owned(), true));
+            let equipment = Standing {
+                colocation: None,
+                name: "other equipment".to_owned(),
+                stayed: true,
+            };
+            units.insert((at, unit), equipment);
         }
     }
     for (id, places) in &model.plan.colocations {
@@ -144,21 +188,13 @@ fn places(model: &Model<'_>, faults: &mut Vec<Fault>) {
                     faults.push(fault(Rule::PlaceExists, what.clone(), how));
                 }
             }
-            for unit in place.lowest_unit..=top.min(place.lowest_unit.saturating_add(100)) {
-                let me = format!("{what} {}", device.name);
-                let mine = (Some(what.clone()), me.clone(), stayed);
-                if let Some((owner, other, was)) = units.insert((rack, unit), mine)
-                    && !(was && stayed)
-                {
-                    // Whoever came to what stood there did wrong, and not whoever is looked at later.
-                    let (guilty, who, with) = match owner {
-                        Some(owner) if stayed => (owner, other, me),
-                        _ => (what.clone(), me, other),
-                    };
-                    let how = format!("{who} shares unit {unit} of {} with {with}", place.rack);
-                    faults.push(fault(Rule::RackUnits, guilty, how));
-                }
-            }
+            let me = Standing {
+                colocation: Some(what.clone()),
+                name: format!("{what} {}", device.name),
+                stayed,
+            };
+            let range = place.lowest_unit..=top.min(place.lowest_unit.saturating_add(100));
+            stand(&mut units, (rack, &place.rack), range, &me, faults);
         }
         spread(model, &what, colocation, places, faults);
     }
