@@ -29,16 +29,19 @@ use serde::Serialize;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
     selectable = ".spec.spread",
-    validation = Rule::new("self.metadata.name.size() <= 63").message("the name of a Colocation has at most 63 characters")
+    validation = Rule::new("self.metadata.name.size() <= 63").message("the name of a Colocation has at most 63 characters"),
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.devices) || oldSelf.spec.devices.all(o, !oldSelf.status.devices.exists(p, p.name == o.name) || self.spec.devices.all(n, n.name != o.name || (n.units == o.units && n.feeds == o.feeds && n.watts <= o.watts)))").message("a device that has its place keeps its units and feeds, and its watts may only go down: one that draws more or needs other space is another device, so give it a new name")
 )]
 #[x_kube(validation = Rule::new("!has(self.from) || !has(self.until) || self.from < self.until").message("until must be after from"))]
 #[serde(rename_all = "camelCase")]
 pub struct ColocationSpec {
-    /// devices to be put up.
+    /// devices to be put up. One that has its place in status.devices keeps its units and feeds, and its watts may only go down: a device
+    /// that draws more or needs other space is another device with a name of its own. Taking one off the list gives its space back.
     #[schemars(length(min = 1, max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub devices: Vec<Device>,
-    /// spread: devices never share a Site, never share a Rack, or may stand together (None). Default None.
+    /// spread: devices never share a Site, never share a Rack, or may stand together (None). A changed spread counts for devices that have no place
+    /// yet; those that have stay. Default None.
     #[serde(default)]
     pub spread: Spread,
     /// sites where the devices may stand. Default: any site.
@@ -79,7 +82,8 @@ pub struct Device {
     /// watts on its nameplate: the most it can draw. They count in full, always.
     #[schemars(range(min = 1, max = 50_000))]
     pub watts: i64,
-    /// feeds it is plugged into: 1 or 2. With 2, either alone must carry it. Default 2.
+    /// feeds it is plugged into: 1 or 2. Each of them must be able to carry its watts alone and for good, so the rack needs as many feeds
+    /// whose volts times amps, at the rack's derating (80 % unless it says otherwise), are no less than the watts. Default 2.
     #[serde(default = "default_feeds")]
     #[schemars(range(min = 1, max = 2))]
     pub feeds: i32,

@@ -43,6 +43,8 @@ pub struct RackSpec {
     #[schemars(range(min = 1, max = 60))]
     pub units: i32,
     /// feeds are the power feeds of the rack. With two or more, what counts is what the others carry when the strongest is lost.
+    /// With three or four that is the sum of several breakers, of which each must hold by itself (NEC 210.20(A)): plug the hosts evenly over
+    /// them. A colocated device is let in only where each of its feeds can carry it alone, and is given those on which the fewest watts hang.
     #[schemars(length(min = 1, max = 4))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub feeds: Vec<Feed>,

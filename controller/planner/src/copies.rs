@@ -78,9 +78,15 @@ pub(crate) fn choose_for(
         )
     });
     let mut effort = EFFORT;
+    let within = |chosen: &[usize], site: usize| {
+        let mut all = chosen.to_vec();
+        all.extend([from, site]);
+        wanted.sets.is_none() || wanted.spans(&all)
+    };
     if extend(
         world,
         wanted.spread,
+        &within,
         &sites,
         others,
         &mut chosen,
@@ -94,6 +100,7 @@ pub(crate) fn choose_for(
     let storage = extend(
         world,
         wanted.spread,
+        &within,
         &all,
         others,
         &mut chosen,
@@ -141,6 +148,7 @@ pub(crate) fn partial_for(
             && zones
                 .iter()
                 .all(|&other| world.apart_enough(wanted.spread, other, zone))
+            && wanted.spans(&[&chosen[..], &[from, site]].concat())
         {
             chosen.push(site);
             zones.push(zone);
@@ -161,10 +169,15 @@ pub(crate) fn clear_of(world: &World<'_>, server: usize, zone: usize, copies: &[
 /// Most steps of one search: beyond it the choice counts as impossible. 16 sites with 4 copies need fewer.
 const EFFORT: u32 = 4096;
 
-/// Extends `chosen` to `others` sites, each apart enough from every zone so far.
+/// Extends `chosen` to `others` sites, each apart enough from every zone so far and such that `within` agrees.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one recursive search, whose state is passed down"
+)]
 fn extend(
     world: &World<'_>,
     spread: crate::fleet::Spread,
+    within: &dyn Fn(&[usize], usize) -> bool,
     sites: &[usize],
     others: usize,
     chosen: &mut CopySites,
@@ -183,12 +196,22 @@ fn extend(
         if zones
             .iter()
             .any(|&other| !world.apart_enough(spread, other, zone))
+            || !within(chosen, site)
         {
             continue;
         }
         chosen.push(site);
         zones.push(zone);
-        if extend(world, spread, &sites[at + 1..], others, chosen, zones, effort) {
+        if extend(
+            world,
+            spread,
+            within,
+            &sites[at + 1..],
+            others,
+            chosen,
+            zones,
+            effort,
+        ) {
             return true;
         }
         chosen.pop();

@@ -98,7 +98,8 @@ pub(crate) fn backup_for(
     if !(dense.open || kept && dense.keeps_reserves) {
         return Err(Against::Closed);
     }
-    if !kept && !wanted.allows(dense.site) {
+    let may = || wanted.allows(dense.site) && wanted.spans(&[world.zones[zone].site, dense.site]);
+    if !kept && !may() {
         return Err(Against::NotAllowed);
     }
     if !world.apart_enough(wanted.spread, zone, dense.zone) {

@@ -305,6 +305,10 @@ pub struct Server {
     pub warm: bool,
     /// The sites it may use (storage class, contract); `None` is any.
     pub sites_allowed: Option<BTreeSet<SiteName>>,
+    /// Sets of sites of which one has to cover the server and all its copies, as a storage class that writes to every copy at once
+    /// spans them; none is no such rule. Copies that are there already stay.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub site_sets: Vec<BTreeSet<SiteName>>,
     /// Anti-affinity.
     pub apart: Option<Apart>,
     /// Affinity.
@@ -332,6 +336,7 @@ impl Default for Server {
             spread: Spread::SharedRisk,
             warm: false,
             sites_allowed: None,
+            site_sets: Vec::new(),
             apart: None,
             together: None,
             current: None,
@@ -362,8 +367,9 @@ pub struct Device {
     pub units: i64,
     /// Nameplate, in watts: counted in full, always, in every scenario.
     pub watts: i64,
-    /// Power supplies, each for another feed. With 2 the rack must have two feeds; with 1 the device may sit on
-    /// whichever feed survives, so that it counts in full on the surviving one as well.
+    /// Power supplies, each for another feed. The rack must have as many feeds that each carry the device alone, derated: when
+    /// all others are lost the last one does. With 1 the device may sit on whichever feed survives, so that it counts in full on
+    /// the surviving one as well.
     pub feeds: i64,
 }
 

@@ -190,7 +190,7 @@ impl Loads {
             }
             for &to in may.iter().filter(|&&site| site != from) {
                 let (a, b) = (world.sites[from].zone, world.sites[to].zone);
-                if !world.apart_enough(wanted.spread, a, b) {
+                if !world.apart_enough(wanted.spread, a, b) || !wanted.spans(&[from, to]) {
                     continue;
                 }
                 let pressure = mine.max(self.reserve(class, demand, from, to)).max(calm);
@@ -271,10 +271,12 @@ fn others(world: &World<'_>, server: usize, order: &[usize], from: usize, to: us
             break;
         }
         let zone = |site: usize| world.sites[site].zone;
-        let mut all = [from, to].into_iter().chain(chosen.iter().copied());
+        let mut all: CopySites = [from, to].into_iter().chain(chosen.iter().copied()).collect();
         let clear =
-            |other: usize| other != site && world.apart_enough(wanted.spread, zone(other), zone(site));
-        if all.all(clear) {
+            |&other: &usize| other != site && world.apart_enough(wanted.spread, zone(other), zone(site));
+        let apart = all.iter().all(clear);
+        all.push(site);
+        if apart && wanted.spans(&all) {
             chosen.push(site);
         }
     }

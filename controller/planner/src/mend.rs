@@ -9,7 +9,7 @@ use crate::place::{self, Wish};
 use crate::plan::MoveReason;
 use crate::state::Slot;
 use crate::together;
-use crate::world::{DIMS, count};
+use crate::world::DIMS;
 
 /// Where an existing server may go: its own site first, then where its data is, then anywhere.
 fn wish_for(engine: &Engine<'_, '_>, server: usize, own_site: bool) -> Wish {
@@ -155,13 +155,11 @@ fn drop_unfit_reserves(engine: &mut Engine<'_, '_>, server: usize, host: usize) 
     }
 }
 
-/// Moves one placed server elsewhere with everything that its policy asks, or leaves it. Returns whether it moved.
+/// Moves one placed server elsewhere with everything that its policy asks, or leaves it. Returns whether it moved. One of an affinity
+/// group goes alone where the group's rule lets it, and only else takes the group with it.
 fn relocate(engine: &mut Engine<'_, '_>, server: usize, reason: MoveReason, own_site: bool) -> bool {
     if engine.moves_left <= 0 {
         return false;
-    }
-    if together::has_company(engine.world, &engine.books, server) {
-        return relocate_circle(engine, server, reason);
     }
     let unprotected = engine.books.slots[server].backup.is_none();
     let wish = Wish {
@@ -180,26 +178,21 @@ fn relocate(engine: &mut Engine<'_, '_>, server: usize, reason: MoveReason, own_
         keep_data(engine, server, &wish);
         engine.say_moved(server, reason);
         engine.moves_left -= 1;
+        return true;
     }
-    found.is_some()
+    together::has_company(engine.world, &engine.books, server) && relocate_circle(engine, server, reason)
 }
 
-/// Moves a server and the rest of its affinity group, none of which may go alone: all of them, or none.
+/// Moves a server and of its affinity group whoever has to follow: all of them, or none.
 fn relocate_circle(engine: &mut Engine<'_, '_>, server: usize, reason: MoveReason) -> bool {
     let world = engine.world;
     let Some((circle, _)) = world.servers[server].together else {
         return false;
     };
-    let on_host = |v: &usize| engine.books.slots[*v].primary.is_some();
-    let members: Vec<usize> = world.circles[circle]
-        .members
-        .iter()
-        .copied()
-        .filter(on_host)
-        .collect();
-    if count(members.len()) > engine.moves_left {
-        return false;
-    }
+    let on_host = |&v: &usize| v != server && engine.books.slots[v].primary.is_some();
+    let others = world.circles[circle].members.iter().copied().filter(on_host);
+    // Whoever has to leave chooses first; the others follow, or stay where that is near enough.
+    let members: Vec<usize> = std::iter::once(server).chain(others).collect();
     let wishes: Vec<Wish> = members
         .iter()
         .map(|&member| Wish {
@@ -211,21 +204,36 @@ fn relocate_circle(engine: &mut Engine<'_, '_>, server: usize, reason: MoveReaso
         .iter()
         .map(|&member| engine.books.lift(world, member))
         .collect();
-    for (member, wish) in members.iter().zip(&wishes) {
-        let found = engine.find(*member, wish);
-        let stays = |slot: &Slot| *member == server && slot.primary == before_of(&members, &before, server);
-        if let Some(slot) = found.filter(|slot| !stays(slot)) {
-            engine.books.put(world, *member, &slot);
-            continue;
+    let mut moves = 0;
+    let mut all = true;
+    for ((&member, wish), slot) in members.iter().zip(&wishes).zip(&before) {
+        let stays = member != server && may_stay(engine, member, slot);
+        let found = if stays {
+            Some(slot.clone())
+        } else {
+            engine.find(member, wish)
+        };
+        let new = found.filter(|new| member != server || new.primary != slot.primary);
+        let Some(new) = new else {
+            all = false;
+            break;
+        };
+        moves += i64::from(new.primary != slot.primary);
+        engine.books.put(world, member, &new);
+    }
+    if !all || moves > engine.moves_left {
+        for &member in &members {
+            engine.books.lift(world, member);
         }
         for (&member, slot) in members.iter().zip(&before) {
-            engine.books.lift(world, member);
             engine.books.put(world, member, slot);
         }
         return false;
     }
     for ((&member, wish), slot) in members.iter().zip(&wishes).zip(&before) {
-        keep_data(engine, member, wish);
+        if engine.books.slots[member] != *slot {
+            keep_data(engine, member, wish);
+        }
         if engine.books.slots[member].primary != slot.primary {
             engine.say_moved(member, reason);
             engine.moves_left -= 1;
@@ -234,9 +242,18 @@ fn relocate_circle(engine: &mut Engine<'_, '_>, server: usize, reason: MoveReaso
     true
 }
 
-fn before_of(members: &[usize], before: &[Slot], server: usize) -> Option<usize> {
-    let at = members.iter().position(|&member| member == server)?;
-    before[at].primary
+/// Whether a server that was lifted from this place can go back to it as it was, and need not leave it.
+fn may_stay(engine: &mut Engine<'_, '_>, server: usize, slot: &Slot) -> bool {
+    let world = engine.world;
+    let Some(host) = slot.primary else { return false };
+    if fits::primary(world, &engine.books, server, host).is_err() {
+        return false;
+    }
+    let Some(backup) = slot.backup else { return true };
+    engine.books.add_primary(world, server, host);
+    let stands = fits::backup(world, &engine.books, server, backup, true).is_ok();
+    engine.books.remove_primary(world, server);
+    stands
 }
 
 /// Another host at the same site, with the reserve where it is.
@@ -296,7 +313,7 @@ pub(crate) fn relieve(engine: &mut Engine<'_, '_>) -> bool {
         }
         for d in 0..DIMS {
             let excess = |engine: &Engine<'_, '_>| engine.books.used[host][d] - world.hosts[host].capacity[d];
-            let weight = |server: usize| world.servers[server].demand[d];
+            let weight = |_: &Engine<'_, '_>, server: usize| world.servers[server].demand[d];
             let on = |slot: &Slot| slot.primary == Some(host);
             changed |= shed(engine, &excess, &weight, &on);
         }
@@ -307,14 +324,7 @@ pub(crate) fn relieve(engine: &mut Engine<'_, '_>) -> bool {
         if excess(engine) <= 0 {
             continue;
         }
-        let cpu = |server: usize| world.servers[server].demand[0];
-        let weight = |server: usize| {
-            world
-                .hosts
-                .iter()
-                .find(|host| host.rack == rack)
-                .map_or(0, |host| host.draw_mw(cpu(server)))
-        };
+        let weight = |engine: &Engine<'_, '_>, server: usize| relief_mw(engine, server);
         let on = |slot: &Slot| {
             slot.primary
                 .is_some_and(|host| world.hosts[host].rack == rack && !world.hosts[host].held)
@@ -324,12 +334,25 @@ pub(crate) fn relieve(engine: &mut Engine<'_, '_>) -> bool {
     changed
 }
 
+/// What a rack draws less when a server leaves it, in milliwatts: its share of its own host, and its part of what the host draws idle
+/// where that falls asleep behind the last.
+fn relief_mw(engine: &Engine<'_, '_>, server: usize) -> i64 {
+    let world = engine.world;
+    engine.books.slots[server].primary.map_or(0, |host| {
+        let dense = &world.hosts[host];
+        let idle = if dense.powered { 0 } else { dense.idle_mw };
+        let residents = i64::from(engine.books.residents[host].max(1));
+        dense.draw_mw(world.servers[server].demand[0]) + idle / residents + i64::from(idle % residents > 0)
+    })
+}
+
 /// Moves servers away until there is no excess: the smallest that covers what is left of it, else the largest, which
-/// needs the fewest moves; those that find no place are passed over.
+/// needs the fewest moves, and of equals the least important. Those that find no place are passed over. Nobody moves whose going
+/// lessens nothing, nor anybody when all of them together lessen too little.
 fn shed(
     engine: &mut Engine<'_, '_>,
     excess: &dyn Fn(&Engine<'_, '_>) -> i64,
-    weight: &dyn Fn(usize) -> i64,
+    weight: &dyn Fn(&Engine<'_, '_>, usize) -> i64,
     on: &dyn Fn(&Slot) -> bool,
 ) -> bool {
     if excess(engine) <= 0 {
@@ -337,16 +360,24 @@ fn shed(
     }
     let world = engine.world;
     let mut there: Vec<usize> = (0..world.servers.len())
-        .filter(|&v| on(&engine.books.slots[v]))
+        .filter(|&v| on(&engine.books.slots[v]) && weight(engine, v) > 0)
         .collect();
-    there.sort_by_key(|&v| (weight(v), std::cmp::Reverse(world.servers[v].tier), v));
+    let all: i64 = there.iter().map(|&v| weight(engine, v)).sum();
+    if all < excess(engine) {
+        return false;
+    }
     let mut changed = false;
-    while excess(engine) > 0 && !there.is_empty() && engine.moves_left > 0 {
+    while excess(engine) > 0 && engine.moves_left > 0 {
         let over = excess(engine);
-        let at = there
-            .iter()
-            .position(|&v| weight(v) >= over)
-            .unwrap_or(there.len() - 1);
+        let least_important = |at: &usize| (std::cmp::Reverse(world.servers[there[*at]].tier), there[*at]);
+        let weigh = |at: &usize| weight(engine, there[*at]);
+        let covers = (0..there.len())
+            .filter(|at| weigh(at) >= over)
+            .min_by_key(|at| (weigh(at), least_important(at)));
+        let largest = || (0..there.len()).min_by_key(|at| (-weigh(at), least_important(at)));
+        let Some(at) = covers.or_else(largest) else {
+            break;
+        };
         let server = there.remove(at);
         changed |= relocate(engine, server, MoveReason::Overloaded, true);
     }

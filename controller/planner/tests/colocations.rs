@@ -3,8 +3,8 @@
 #![allow(clippy::expect_used, reason = "a test may fail loudly")]
 
 use raidc_planner::{
-    Colocation, ColocationId, DemandId, Device, Feed, Fleet, Plan, PlanOptions, Rack, Site, State, Tenant,
-    WaitingOn, check, confirm_waiting, plan,
+    Colocation, ColocationId, ColocationSpread, DemandId, Device, Feed, Fleet, Plan, PlanOptions, Rack, Rule,
+    Site, State, Tenant, WaitingOn, check, confirm_waiting, plan,
 };
 
 /// One site; racks with two feeds of 1000 W each and so many units.
@@ -125,16 +125,30 @@ fn what_fits_to_the_last_unit_and_watt_never_waits() {
     );
     assert_eq!(
         one(device("d", 10, 1001, 2)),
+        Some(WaitingOn::Feeds {
+            device: "d".to_owned(),
+            watts: 1001,
+            asked: 2,
+            most: 0
+        })
+    );
+    let mut fleet = racks(&[10]);
+    ask(&mut fleet, "w", vec![device("d", 1, 1, 1)]);
+    decide(&fleet).feed_back(&mut fleet);
+    ask(&mut fleet, "x", vec![device("d", 9, 1000, 2)]);
+    assert_eq!(
+        waits(&fleet),
         Some(WaitingOn::RackWatts {
             rack: "a-r0".into(),
-            asked: 1001,
-            headroom: 1000
+            asked: 1000,
+            headroom: 999
         })
     );
     assert_eq!(
         one(device("d", 10, 1000, 3)),
         Some(WaitingOn::Feeds {
             device: "d".to_owned(),
+            watts: 1000,
             asked: 3,
             most: 2
         })
@@ -208,4 +222,125 @@ fn a_site_that_is_closed_is_never_told_as_one_that_is_not_there() {
         waits(&fleet),
         Some(WaitingOn::SitesClosed { allowed: 2 })
     ));
+}
+
+#[test]
+fn a_device_that_is_edited_to_outgrow_its_rack_never_stops_others() {
+    let mut fleet = racks(&[42]);
+    ask(
+        &mut fleet,
+        "x",
+        vec![device("d", 8, 100, 1), device("e", 1, 100, 1)],
+    );
+    decide(&fleet).feed_back(&mut fleet);
+    // The second stands in unit 9 and now says that it reaches unit 48.
+    fleet.colocations.get_mut(&id("x")).expect("there").devices[1].units = 40;
+    ask(&mut fleet, "y", vec![device("d", 1, 100, 1)]);
+    ask(&mut fleet, "z", vec![device("d", 8, 100, 1)]);
+    let made = decide(&fleet);
+    assert_eq!(made.racks[&"a-r0".into()].units_free, 0);
+    assert_eq!(made.waiting.len(), 2);
+    // What is recorded below the rack's first unit fills what of it is in the rack.
+    let stands = &mut fleet.colocations.get_mut(&id("x")).expect("there").current;
+    stands.get_mut("e").expect("placed").lowest_unit = -30;
+    let made = decide(&fleet);
+    assert_eq!(made.colocations[&id("y")][0].lowest_unit, 10);
+    assert_eq!(made.colocations[&id("z")][0].lowest_unit, 11);
+}
+
+#[test]
+fn no_device_hangs_on_a_feed_that_cannot_carry_it_alone() {
+    // Three feeds of 2944 W: the rack has 5888 W without one of them, and no breaker has.
+    let mut fleet = racks(&[10]);
+    let rack = fleet.racks.get_mut(&"a-r0".into()).expect("there");
+    let feed = |name: &str, watts: i64| Feed {
+        name: name.to_owned(),
+        watts,
+        panel: None,
+    };
+    rack.derate_percent = 80;
+    rack.feeds = vec![feed("x", 3680), feed("y", 3680), feed("z", 3680)];
+    let mut ask_for = |watts: i64, feeds: i64| {
+        ask(&mut fleet, "x", vec![device("d", 1, watts, feeds)]);
+        waits(&fleet)
+    };
+    for feeds in 1..=3 {
+        assert_eq!(ask_for(2944, feeds), None, "{feeds}");
+        let too_much = Some(WaitingOn::Feeds {
+            device: "d".to_owned(),
+            watts: 2945,
+            asked: feeds,
+            most: 0,
+        });
+        assert_eq!(ask_for(2945, feeds), too_much);
+    }
+    // Two that carry it, and one that does not.
+    fleet.racks.get_mut(&"a-r0".into()).expect("there").feeds[0].watts = 1000;
+    ask(&mut fleet, "x", vec![device("d", 1, 2944, 2)]);
+    assert_eq!(waits(&fleet), None);
+    ask(&mut fleet, "x", vec![device("d", 1, 2944, 3)]);
+    assert!(matches!(waits(&fleet), Some(WaitingOn::Feeds { most: 2, .. })));
+    // Nor does the checker believe it.
+    ask(&mut fleet, "x", vec![device("d", 1, 2000, 2)]);
+    let made = decide(&fleet);
+    fleet.colocations.get_mut(&id("x")).expect("there").devices[0].watts = 2945;
+    let faults = check(&fleet, &made);
+    assert!(
+        faults.iter().any(|fault| fault.rule == Rule::Devices),
+        "{faults:?}"
+    );
+}
+
+/// `sites` sites of `racks` racks each; those of the first have two feeds, the others one.
+fn sites(sites: &[&str], racks: usize) -> Fleet {
+    let mut fleet = self::racks(&[42]);
+    let model = fleet.racks.remove(&"a-r0".into()).expect("there");
+    for (number, site) in sites.iter().enumerate() {
+        fleet.sites.insert((*site).into(), Site::default());
+        for at in 0..racks {
+            let mut rack = model.clone();
+            rack.site = (*site).into();
+            rack.feeds.truncate(if number == 0 { 2 } else { 1 });
+            fleet.racks.insert(format!("{site}-r{at:02}").into(), rack);
+        }
+    }
+    fleet
+}
+
+#[test]
+fn devices_apart_never_wait_while_any_order_of_them_fits() {
+    for spread in [ColocationSpread::Site, ColocationSpread::Rack] {
+        let mut fleet = sites(&["a", "b", "c", "d"], 16);
+        let mut devices: Vec<Device> = (1..=4).map(|at| device(&format!("d{at}"), 1, 100, 1)).collect();
+        devices[3].feeds = 2;
+        ask(&mut fleet, "x", devices);
+        fleet.colocations.get_mut(&id("x")).expect("there").spread = spread;
+        assert_eq!(waits(&fleet), None, "{spread:?}");
+    }
+}
+
+#[test]
+fn more_devices_than_sites_are_never_looked_for_at_length() {
+    let mut fleet = sites(&["a", "b", "c", "d"], 64);
+    ask(
+        &mut fleet,
+        "x",
+        (0..32).map(|at| device(&format!("d{at}"), 1, 100, 1)).collect(),
+    );
+    fleet.colocations.get_mut(&id("x")).expect("there").spread = ColocationSpread::Site;
+    let begun = std::time::Instant::now();
+    assert_eq!(
+        waits(&fleet),
+        Some(WaitingOn::DevicesApart {
+            device: "d4".to_owned(),
+            needed: 32,
+            there: 4
+        })
+    );
+    // Four thousand steps over 256 racks take minutes in a build like this.
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
 }

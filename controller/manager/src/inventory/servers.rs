@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kube::ResourceExt;
-use raidc_crds::replication_policy::{ReplicationMode, SharedRiskRule};
+use raidc_crds::replication_policy::{ReplicationMode, SharedRiskRule, SpanningClass};
 use raidc_crds::tenant::Service;
 use raidc_crds::virtual_server::Power;
 use raidc_crds::{ReplicationPolicy, Tenant, VirtualServer};
@@ -33,7 +33,10 @@ struct Protection {
     copies: i64,
     spread: Spread,
     warm: bool,
+    /// Sites that any of its storage classes spans; `None` is any site.
     sites: Option<BTreeSet<SiteName>>,
+    /// The sites of each of its storage classes, of which one has to hold all copies; none is no such rule.
+    site_sets: Vec<BTreeSet<SiteName>>,
 }
 
 /// Adds every server that can be placed, or has a place, to the fleet; says of the others why not.
@@ -100,6 +103,7 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
                 spread: protection.spread,
                 warm: protection.warm,
                 sites_allowed: both(sites_allowed(&server.spec.sites), protection.sites),
+                site_sets: protection.site_sets,
                 apart: groups::apart(server),
                 together: groups::together(server),
                 current,
@@ -249,13 +253,15 @@ fn of_policy(policy: &ReplicationPolicy) -> Result<Protection, Note> {
                 format!("policy {name}: failover.rto: {wrong}; ask the platform team to correct it"),
             )
         })?;
-    let sites = match (spec.mode, &spec.sync) {
-        (Some(ReplicationMode::Sync), Some(sync)) => {
-            let sites = sync.storage_classes.iter().flat_map(|class| &class.sites);
-            Some(sites.map(|site| SiteName::from(site.as_str())).collect())
-        }
-        _ => None,
-    };
+    // Every copy is a replica of one volume, and that is of one class.
+    let sync = spec
+        .sync
+        .as_ref()
+        .filter(|_| spec.mode == Some(ReplicationMode::Sync));
+    let classes = sync.map_or(&[][..], |sync| &sync.storage_classes);
+    let sites_of = |class: &SpanningClass| class.sites.iter().map(|site| site.as_str().into()).collect();
+    let site_sets: Vec<BTreeSet<SiteName>> = classes.iter().map(sites_of).collect();
+    let sites = sync.map(|_| site_sets.iter().flatten().cloned().collect());
     Ok(Protection {
         copies: i64::from(spec.copies),
         spread: match spec.shared_risks {
@@ -264,6 +270,7 @@ fn of_policy(policy: &ReplicationPolicy) -> Result<Protection, Note> {
         },
         warm: rto.is_some_and(|seconds| seconds < WARM_UNDER_SECONDS),
         sites,
+        site_sets,
     })
 }
 
@@ -275,6 +282,7 @@ fn last_known_protection(current: Option<&Placement>) -> Protection {
         spread: Spread::Site,
         warm: false,
         sites: None,
+        site_sets: Vec::new(),
     }
 }
 

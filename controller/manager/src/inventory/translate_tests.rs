@@ -501,3 +501,27 @@ fn what_was_written_is_assumed_before_the_watch_shows_it() {
     let (fleet, _) = translate(&seen);
     assert_eq!(fleet.servers[&id("web")].current, Some(somewhere));
 }
+
+#[test]
+fn synchronous_copies_are_never_looked_for_across_storage_classes() {
+    let mut seen = world();
+    seen.policies.push(made(json!({
+        "apiVersion": "raidc.dev/v1alpha1", "kind": "ReplicationPolicy", "metadata": {"name": "gold"},
+        "spec": {"copies": 2, "mode": "Sync", "sync": {"storageClasses": [
+            {"class": "west", "sites": ["kuldiga", "ventspils"]},
+            {"class": "east", "sites": ["liepaja", "talsi"]},
+        ]}},
+    })));
+    let mut gold = waiting("web");
+    gold["spec"]["policy"] = json!("gold");
+    seen.servers = vec![made(gold), made(waiting("silver"))];
+    let (fleet, _) = translate(&seen);
+    let sets = [["kuldiga", "ventspils"], ["liepaja", "talsi"]];
+    let sets: Vec<std::collections::BTreeSet<_>> = sets.map(|sites| sites.map(SiteName::from).into()).into();
+    assert_eq!(fleet.servers[&id("web")].site_sets, sets);
+    assert!(fleet.servers[&id("silver")].site_sets.is_empty());
+    // One class holds one of the two sites there are, the other the other.
+    let plan = raidc_planner::plan(&fleet, &raidc_planner::PlanOptions::default());
+    assert_eq!(raidc_planner::check(&fleet, &plan), vec![]);
+    assert!(!plan.servers.contains_key(&id("web")));
+}

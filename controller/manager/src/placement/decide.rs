@@ -8,11 +8,12 @@ use kube::ResourceExt;
 use raidc_crds::colocation::{ColocationStatus, DevicePlace};
 use raidc_crds::condition::{self, PLACED, Status};
 use raidc_crds::virtual_server::{Reserved, VirtualServerStatus};
-use raidc_crds::{Colocation, Rack, VirtualServer};
+use raidc_crds::{Colocation, VirtualServer};
 use raidc_planner::{
     ColocationId, DemandId, DevicePosition, Fleet, MoveKind, Placement, Plan, ServerId, ServerPlan,
 };
 
+use super::plug::Plugs;
 use crate::inventory::adopt;
 use crate::inventory::servers::recorded;
 use crate::inventory::translate::{Note, Notes, Seen, waits};
@@ -50,9 +51,9 @@ pub fn wanted(seen: &Seen, fleet: &Fleet, plan: &Plan, notes: &Notes, now: Times
             placement,
         }
     });
-    let racks: BTreeMap<String, &Rack> = seen.racks.iter().map(|r| (r.name_any(), r.as_ref())).collect();
-    let colocations = seen.colocations.iter().map(|object| {
-        let (status, positions) = colocation(&racks, fleet, plan, notes, object, now);
+    let mut plugs = Plugs::of(seen.colocations.iter().map(AsRef::as_ref));
+    let colocations = seen.colocations.iter().map(move |object| {
+        let (status, positions) = colocation(&mut plugs, fleet, plan, notes, object, now);
         Wanted::Colocation {
             object: Arc::clone(object),
             status: Box::new(status),
@@ -217,7 +218,7 @@ fn reserved(
 }
 
 fn colocation(
-    racks: &BTreeMap<String, &Rack>,
+    plugs: &mut Plugs,
     fleet: &Fleet,
     plan: &Plan,
     notes: &Notes,
@@ -244,7 +245,7 @@ fn colocation(
                 rack: place.rack.to_string(),
                 lowest_unit: place.lowest_unit,
                 units: place.units,
-                feeds: feeds(racks.get(place.rack.as_str()).copied(), device.feeds, old),
+                feeds: plugs.choose(&place.rack, fleet.racks.get(&place.rack), device, old),
             });
         } else if let Some(old) = old {
             // The planner set its rack aside; the hardware stands there all the same.
@@ -296,36 +297,4 @@ fn colocation(
         ..ColocationStatus::default()
     };
     (status, positions)
-}
-
-/// The feeds to plug into: as before while the rack has them, else the first ones, on different panels where that is possible.
-fn feeds(rack: Option<&Rack>, wanted: i32, old: Option<&DevicePlace>) -> Vec<String> {
-    let Some(rack) = rack else {
-        return old.map_or_else(Vec::new, |old| old.feeds.clone());
-    };
-    let wanted = usize::try_from(wanted).unwrap_or(1);
-    let there = &rack.spec.feeds;
-    if let Some(old) = old.filter(|old| old.rack == rack.name_any() && old.feeds.len() == wanted)
-        && old
-            .feeds
-            .iter()
-            .all(|name| there.iter().any(|feed| feed.name == *name))
-    {
-        return old.feeds.clone();
-    }
-    let mut chosen: Vec<&raidc_crds::rack::Feed> = Vec::new();
-    for feed in there {
-        let new_panel = chosen
-            .iter()
-            .all(|other| feed.panel.is_none() || other.panel != feed.panel);
-        if chosen.len() < wanted && new_panel {
-            chosen.push(feed);
-        }
-    }
-    for feed in there {
-        if chosen.len() < wanted && !chosen.iter().any(|other| other.name == feed.name) {
-            chosen.push(feed);
-        }
-    }
-    chosen.iter().map(|feed| feed.name.clone()).collect()
 }

@@ -4,14 +4,16 @@
 //! that shares no code with the planner, writes the changed decisions to `status`, assumes them until the watch shows them, and
 //! publishes the decision. What the reconcilers carry out is what `status` records; the published decision says why.
 
+mod aside;
 mod decide;
+mod plug;
 mod tell;
 mod write;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use raidc_planner::{Fault, Fleet, Plan, PlanOptions};
+use raidc_planner::{Fleet, PlanOptions};
 use tokio::sync::watch;
 
 use crate::inventory::overlay::Overlay;
@@ -24,6 +26,7 @@ use crate::runtime::metrics::Metrics;
 use crate::runtime::words::Words;
 use crate::runtime::writer::Writer;
 
+use aside::Made;
 pub use decide::{Wanted, wanted};
 use tell::{log_moves, log_nowhere};
 
@@ -61,13 +64,6 @@ pub struct Placement {
     pub publish: watch::Sender<Arc<Decision>>,
 }
 
-/// What one plan was made for and what became of it.
-struct Last {
-    fleet: Fleet,
-    plan: Plan,
-    faults: Vec<Fault>,
-}
-
 impl Placement {
     /// Decides until `stop` says so.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
@@ -80,7 +76,7 @@ impl Placement {
     async fn decide_for_ever(&self) {
         let mut world = self.stores.world.subscribe();
         let mut overlay = Overlay::default();
-        let mut last: Option<Last> = None;
+        let mut last: Option<Made> = None;
         let mut retry: Option<Duration> = None;
         let mut sequence = 0;
         let mut moves = Vec::new();
@@ -98,13 +94,14 @@ impl Placement {
                 colocations.iter().map(AsRef::as_ref),
             );
             let seen = Seen::from_stores(&self.stores, &self.config.image_namespace, overlay.clone());
-            let (fleet, notes) = translate(&seen);
-            let known = last.take_if(|last| last.fleet == fleet);
+            let (fleet, mut notes) = translate(&seen);
+            let known = last.take_if(|last| last.is_for(&fleet));
             let made = match known {
                 Some(made) => Some(made),
                 None => self.plan(fleet).await,
             };
             if let Some(made) = made {
+                aside::tell(&made.aside, &mut notes);
                 let written = if made.faults.is_empty() {
                     self.write(&seen, &made, &notes, &mut overlay, &words).await
                 } else {
@@ -129,21 +126,24 @@ impl Placement {
     }
 
     /// Plans and has the plan checked. `None` when the planner did not come back, which is logged and counted.
-    async fn plan(&self, fleet: Fleet) -> Option<Last> {
+    async fn plan(&self, fleet: Fleet) -> Option<Made> {
         let started = Instant::now();
-        let work = tokio::task::spawn_blocking(move || {
-            let plan = raidc_planner::plan(&fleet, &OPTIONS);
-            let faults = raidc_planner::check(&fleet, &plan);
-            Last { fleet, plan, faults }
-        });
+        let work = tokio::task::spawn_blocking(move || aside::plan(fleet, &OPTIONS));
         match work.await {
             Ok(made) => {
                 #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit 52 bits")]
                 let at = self.clock.now().as_second() as f64;
-                self.metrics
-                    .planned(&made.plan, made.faults.len(), started.elapsed(), at);
+                let faults = made.faults.len() + made.avoided.len();
+                self.metrics.planned(&made.plan, faults, started.elapsed(), at);
                 for fault in &made.faults {
                     tracing::error!(%fault, "the plan breaks a rule and is not carried out: this is a defect of the planner");
+                }
+                for fault in &made.avoided {
+                    tracing::error!(
+                        %fault,
+                        aside = made.aside.len(),
+                        "a plan broke a rule, and one without some that are new is carried out: this is a defect of the planner"
+                    );
                 }
                 Some(made)
             }
@@ -158,7 +158,7 @@ impl Placement {
     async fn write(
         &self,
         seen: &Seen,
-        made: &Last,
+        made: &Made,
         notes: &Notes,
         overlay: &mut Overlay,
         words: &Words,
@@ -172,7 +172,7 @@ impl Placement {
         write::all(&pen, wanted, overlay).await
     }
 
-    fn publish(&self, made: &Last, notes: Notes, sequence: &mut u64) {
+    fn publish(&self, made: &Made, notes: Notes, sequence: &mut u64) {
         self.metrics
             .unusable(notes.nodes.values().map(|node| node.note.reason));
         self.publish.send_if_modified(|decision| {

@@ -14,6 +14,7 @@ pub(super) fn check(base: &Base<'_>, server: &Placed<'_>, faults: &mut Vec<Fault
     }
     number(base, server, &mut say);
     distance(base, server, &mut say);
+    within(base, server, &mut say);
     reserve(base, server, &mut say);
 }
 
@@ -28,6 +29,7 @@ fn is_plain(base: &Base<'_>, server: &Placed<'_>) -> bool {
     spec.copies == 2
         && plan.unprotected.is_none()
         && spec.sites_allowed.is_none()
+        && spec.site_sets.is_empty()
         && host.open
         && host.site != server.site
         && spot.rack == *base.racks[host.rack].name
@@ -97,6 +99,30 @@ fn copy(base: &Base<'_>, server: &Placed<'_>, site: &SiteName, say: &mut impl Fn
     }
     if !had && !allowed {
         say(format!("a new copy was put at {site}, which it may not use"));
+    }
+}
+
+/// Does one of the sets cover the server and its copies, unless all of them were there before?
+fn within(base: &Base<'_>, server: &Placed<'_>, say: &mut impl FnMut(String)) {
+    let (sets, plan) = (&server.spec.site_sets, server.plan);
+    if sets.is_empty() || plan.copy_sites.is_empty() {
+        return;
+    }
+    let mut places = vec![&plan.placement.site];
+    places.extend(&plan.copy_sites);
+    let had = |site: &SiteName| {
+        server.spec.current.as_ref().is_some_and(|current| {
+            let backup = current.backup.as_ref().and_then(|name| base.host_named(name));
+            current.site == *site
+                || current.copy_sites.contains(site)
+                || backup.is_some_and(|host| base.sites[base.hosts[host].site].name == site)
+        })
+    };
+    let covered = sets
+        .iter()
+        .any(|set| places.iter().all(|site| set.contains(*site)));
+    if !covered && !places.iter().all(|site| had(site)) {
+        say(format!("no set of its sites covers {places:?}"));
     }
 }
 

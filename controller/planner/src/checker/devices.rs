@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::model::{Model, fault};
+use super::physics;
 use crate::fault::{Fault, Rule};
 use crate::fleet::{ColocationSpread, Rack, State};
+use crate::ids::RackName;
 
 /// Tallest rack that is believed, in units.
 const MAX_UNITS: i64 = 100;
@@ -17,7 +19,7 @@ fn filled(rack: &Rack) -> impl Iterator<Item = i64> + '_ {
     })
 }
 
-/// Per rack the units in which nothing stands. What does not stand wholly in the rack fills none.
+/// Per rack the units in which nothing stands. Of what reaches beyond the rack the part that is in it counts.
 fn free_units(model: &Model<'_>) -> Vec<i64> {
     let height = |rack: &Rack| rack.units.clamp(0, MAX_UNITS);
     let racks = model.base.racks.iter();
@@ -37,11 +39,8 @@ fn free_units(model: &Model<'_>) -> Vec<i64> {
         let Some(rack) = model.base.rack(&place.rack) else {
             continue;
         };
-        let end = place.lowest_unit.saturating_add(place.units);
-        if place.lowest_unit >= 1 && end <= height(model.base.racks[rack].spec) + 1 {
-            for unit in place.lowest_unit..end {
-                taken[rack][usize::try_from(unit - 1).unwrap_or(0)] = true;
-            }
+        for (unit, taken) in (1i64..).zip(&mut taken[rack]) {
+            *taken |= unit >= place.lowest_unit && unit.saturating_sub(place.lowest_unit) < place.units;
         }
     }
     let free = |units: &Vec<bool>| i64::try_from(units.iter().filter(|unit| !**unit).count()).unwrap_or(0);
@@ -56,12 +55,55 @@ pub(super) fn check(model: &Model<'_>, faults: &mut Vec<Fault>) -> Vec<i64> {
     free_units(model)
 }
 
+/// Who stands in a unit.
+#[derive(Clone)]
+struct Standing {
+    /// `None` of equipment that is nobody's device.
+    colocation: Option<String>,
+    name: String,
+    /// It was there before.
+    stayed: bool,
+}
+
+/// Per rack and unit.
+type Units = BTreeMap<(usize, i64), Standing>;
+
+/// Puts a device into its units. Whoever came to what stood there did wrong, and not whoever is looked at later.
+fn stand(
+    units: &mut Units,
+    (rack, rack_name): (usize, &RackName),
+    range: std::ops::RangeInclusive<i64>,
+    me: &Standing,
+    faults: &mut Vec<Fault>,
+) {
+    for unit in range {
+        let Some(other) = units.insert((rack, unit), me.clone()) else {
+            continue;
+        };
+        if other.stayed && me.stayed {
+            continue;
+        }
+        let (guilty, with) = if me.stayed { (&other, me) } else { (me, &other) };
+        if let Some(what) = &guilty.colocation {
+            let how = format!(
+                "{} shares unit {unit} of {rack_name} with {}",
+                guilty.name, with.name
+            );
+            faults.push(fault(Rule::RackUnits, what.clone(), how));
+        }
+    }
+}
+
 fn places(model: &Model<'_>, faults: &mut Vec<Fault>) {
-    // Per rack and unit: who is there, and whether it was there before.
-    let mut units: BTreeMap<(usize, i64), (String, bool)> = BTreeMap::new();
+    let mut units = Units::new();
     for (at, rack) in model.base.racks.iter().enumerate() {
         for unit in filled(rack.spec) {
-            units.insert((at, unit), ("other equipment".to_owned(), true));
+            let equipment = Standing {
+                colocation: None,
+                name: "other equipment".to_owned(),
+                stayed: true,
+            };
+            units.insert((at, unit), equipment);
         }
     }
     for (id, places) in &model.plan.colocations {
@@ -119,8 +161,12 @@ fn places(model: &Model<'_>, faults: &mut Vec<Fault>) {
                     let how = format!("device {} leaves rack {}", device.name, place.rack);
                     faults.push(fault(Rule::RackUnits, what.clone(), how));
                 }
-                if i64::try_from(spec.feeds.len()).unwrap_or(0) < device.feeds {
-                    let how = format!("device {} has too few feeds in rack {}", device.name, place.rack);
+                let carriers = physics::feeds_that_carry(spec, device.watts);
+                if carriers < device.feeds {
+                    let how = format!(
+                        "device {} has too few feeds in rack {}: it wants {} and {carriers} can carry its {} W alone",
+                        device.name, place.rack, device.feeds, device.watts
+                    );
                     faults.push(fault(Rule::Devices, what.clone(), how));
                 }
                 if spec.state != State::Active || model.base.site_state(&spec.site) != State::Active {
@@ -142,18 +188,13 @@ fn places(model: &Model<'_>, faults: &mut Vec<Fault>) {
                     faults.push(fault(Rule::PlaceExists, what.clone(), how));
                 }
             }
-            for unit in place.lowest_unit..=top.min(place.lowest_unit.saturating_add(100)) {
-                let mine = (format!("{what} {}", device.name), stayed);
-                if let Some((other, was)) = units.insert((rack, unit), mine)
-                    && !(was && stayed)
-                {
-                    let how = format!(
-                        "device {} shares unit {unit} of {} with {other}",
-                        device.name, place.rack
-                    );
-                    faults.push(fault(Rule::RackUnits, what.clone(), how));
-                }
-            }
+            let me = Standing {
+                colocation: Some(what.clone()),
+                name: format!("{what} {}", device.name),
+                stayed,
+            };
+            let range = place.lowest_unit..=top.min(place.lowest_unit.saturating_add(100));
+            stand(&mut units, (rack, &place.rack), range, &me, faults);
         }
         spread(model, &what, colocation, places, faults);
     }

@@ -115,19 +115,32 @@ pub(super) fn other_mw(rack: &Rack) -> i128 {
     i128::from(rack.other_watts.clamp(0, MAX_WATTS)) * 1000
 }
 
-/// By brute force: for each feed and each panel, what is left without it; the worst of those that leave anything.
-pub(super) fn rack_capacity_mw(rack: &Rack) -> i128 {
-    let sane = rack
-        .feeds
-        .iter()
-        .all(|feed| (0..=MAX_WATTS).contains(&feed.watts))
-        && rack.feeds.len() <= 64
+/// Whether the power figures of a rack can be true. One whose figures cannot gets no power.
+fn sane(rack: &Rack) -> bool {
+    let feeds = &rack.feeds;
+    feeds.len() <= 64
+        && feeds.iter().all(|feed| (0..=MAX_WATTS).contains(&feed.watts))
         && (0..=100).contains(&rack.derate_percent)
         && rack
             .max_watts
             .is_none_or(|limit| (0..=64 * MAX_WATTS).contains(&limit))
-        && (0..=MAX_WATTS).contains(&rack.other_watts);
-    if !sane {
+        && (0..=MAX_WATTS).contains(&rack.other_watts)
+}
+
+/// Feeds that a device of so many watts can hang on when its other feeds are lost: the share of each that may be used for good
+/// is no less than the device draws.
+pub(super) fn feeds_that_carry(rack: &Rack, watts: i64) -> i64 {
+    if !sane(rack) {
+        return 0;
+    }
+    let share = i128::from(rack.derate_percent);
+    let carries = |feed: &&crate::fleet::Feed| i128::from(feed.watts) * share >= i128::from(watts) * 100;
+    i64::try_from(rack.feeds.iter().filter(carries).count()).unwrap_or(0)
+}
+
+/// By brute force: for each feed and each panel, what is left without it; the worst of those that leave anything.
+pub(super) fn rack_capacity_mw(rack: &Rack) -> i128 {
+    if !sane(rack) {
         return 0;
     }
     let left_by = |lost: &dyn Fn(usize) -> bool| -> Option<i128> {

@@ -1,4 +1,5 @@
-//! Does the right one stop, and nobody without need? By brute force: everything is added up again for every question. No I/O.
+//! Does the right one stop, and nobody without need? By brute force: for every question the rack that it is about is added up again. No
+//! I/O.
 //!
 //! Asked of each server that is to stop: would its host or rack be too full if it went on (*needed*), and would it
 //! still be if every less important one of the rack stopped instead (*fair*)? Asked of each rack and host: does it hold what is
@@ -35,11 +36,23 @@ struct Moment<'m, 'a> {
     fixed_mw: Vec<i128>,
     /// Needs and hosts of those that start.
     starts: Vec<([i64; 2], usize)>,
+    /// Per rack: its hosts, and of `runs` and `starts` those that are in it. Who stops in one rack changes nothing in another.
+    inside: Vec<Inside>,
+    /// Per host: its number among those of its rack.
+    number: Vec<usize>,
 }
 
-/// What is too much: per rack in milliwatts, per host by measure.
+/// What is in one rack, as indices.
+#[derive(Clone, Default)]
+struct Inside {
+    hosts: Vec<usize>,
+    runs: Vec<usize>,
+    starts: Vec<usize>,
+}
+
+/// What is too much in one rack: in milliwatts, and per host by measure.
 struct Over {
-    racks: Vec<i128>,
+    mw: i128,
     hosts: Vec<[i64; 2]>,
 }
 
@@ -157,70 +170,104 @@ impl<'m, 'a> Moment<'m, 'a> {
             }
             starts.push((super::physics::need(spec), host));
         }
+        let mut inside = vec![Inside::default(); base.racks.len()];
+        let mut number = Vec::with_capacity(base.hosts.len());
+        for (at, host) in base.hosts.iter().enumerate() {
+            number.push(inside[host.rack].hosts.len());
+            inside[host.rack].hosts.push(at);
+        }
+        for (at, runs) in runs.iter().enumerate() {
+            inside[base.hosts[runs.host].rack].runs.push(at);
+        }
+        for (at, &(_, host)) in starts.iter().enumerate() {
+            inside[base.hosts[host].rack].starts.push(at);
+        }
         Self {
             model,
             runs,
             gone,
             fixed_mw,
             starts,
+            inside,
+            number,
         }
     }
 
-    /// What is too much when these have stopped. With or without those that start.
-    fn over(&self, stopped: &BTreeSet<&ServerId>, started: bool) -> Over {
+    /// What is too much in a rack when these of `runs` have stopped. With or without those that start.
+    fn over(&self, rack: usize, stopped: &dyn Fn(usize) -> bool, started: bool) -> Over {
         let base = &self.model.base;
-        let mut used = vec![[0i64; 2]; base.hosts.len()];
-        let mut drawn = self.fixed_mw.clone();
-        let mut on: Vec<bool> = base.hosts.iter().map(|host| host.on).collect();
+        let inside = &self.inside[rack];
+        let mut over = vec![[0i64; 2]; inside.hosts.len()];
+        if self.gone[rack] {
+            return Over { mw: 0, hosts: over };
+        }
+        let mut drawn = self.fixed_mw[rack];
+        let mut on: Vec<bool> = inside.hosts.iter().map(|&host| base.hosts[host].on).collect();
         let mut add = |need: [i64; 2], host: usize| {
-            on[host] = true;
-            used[host] = [used[host][0] + need[0], used[host][1] + need[1]];
-            drawn[base.hosts[host].rack] += i128::from(base.hosts[host].build.draw_mw(need[0]));
+            let at = self.number[host];
+            on[at] = true;
+            over[at] = [over[at][0] + need[0], over[at][1] + need[1]];
+            drawn += i128::from(base.hosts[host].build.draw_mw(need[0]));
         };
-        for runs in self.runs.iter().filter(|runs| !stopped.contains(runs.server.id)) {
-            add(runs.server.need, runs.host);
+        for &at in inside.runs.iter().filter(|&&at| !stopped(at)) {
+            add(self.runs[at].server.need, self.runs[at].host);
         }
-        for &(need, host) in self.starts.iter().filter(|_| started) {
-            add(need, host);
+        for &at in inside.starts.iter().filter(|_| started) {
+            add(self.starts[at].0, self.starts[at].1);
         }
-        let mut over = Over {
-            racks: vec![0; base.racks.len()],
-            hosts: vec![[0; 2]; base.hosts.len()],
-        };
-        for (at, host) in base.hosts.iter().enumerate() {
-            if on[at] {
-                drawn[host.rack] += i128::from(host.build.idle_mw) + i128::from(host.build.others_mw);
+        for (&at, (on, over)) in inside.hosts.iter().zip(on.into_iter().zip(&mut over)) {
+            let build = &base.hosts[at].build;
+            if on {
+                drawn += i128::from(build.idle_mw) + i128::from(build.others_mw);
             }
-            if known(self.model, at) && !self.gone[host.rack] {
-                let room = host.build.room;
-                over.hosts[at] = [0, 1].map(|d| (used[at][d] - room[d]).max(0));
-            }
+            let counts = known(self.model, at);
+            *over = [0, 1].map(|d| {
+                if counts {
+                    (over[d] - build.room[d]).max(0)
+                } else {
+                    0
+                }
+            });
         }
-        for (at, rack) in base.racks.iter().enumerate().filter(|(at, _)| !self.gone[*at]) {
-            over.racks[at] = (drawn[at] - rack.capacity_mw).max(0);
+        Over {
+            mw: (drawn - base.racks[rack].capacity_mw).max(0),
+            hosts: over,
         }
-        over
+    }
+
+    /// The rack of a host.
+    fn rack(&self, host: usize) -> usize {
+        self.model.base.hosts[host].rack
     }
 
     fn judge(&self, shed: &[Shed], starting: &[StartIfShed], faults: &mut Vec<Fault>) {
         let base = &self.model.base;
-        let stopped: BTreeSet<&ServerId> = shed.iter().map(|shed| &shed.server).collect();
-        let found: BTreeMap<&ServerId, Runs<'m, 'a>> = self
-            .runs
-            .iter()
-            .filter(|runs| stopped.contains(runs.server.id))
-            .map(|runs| (runs.server.id, *runs))
-            .collect();
-        if stopped.len() != shed.len() {
+        let names: BTreeSet<&ServerId> = shed.iter().map(|shed| &shed.server).collect();
+        if names.len() != shed.len() {
             faults.push(fault(Rule::Shed, "plan", "stops a server twice"));
         }
-        let (first, left) = (self.over(&BTreeSet::new(), false), self.over(&stopped, true));
+        let stops: Vec<bool> = self
+            .runs
+            .iter()
+            .map(|runs| names.contains(runs.server.id))
+            .collect();
+        let found: BTreeMap<&ServerId, usize> = (0..self.runs.len())
+            .filter(|&at| stops[at])
+            .map(|at| (self.runs[at].server.id, at))
+            .collect();
+        let racks = 0..base.racks.len();
+        let first: Vec<Over> = racks
+            .clone()
+            .map(|rack| self.over(rack, &|_| false, false))
+            .collect();
+        let left: Vec<Over> = racks.map(|rack| self.over(rack, &|at| stops[at], true)).collect();
         for told in shed {
-            let Some(runs) = found.get(&told.server) else {
+            let Some(&me) = found.get(&told.server) else {
                 say(&told.server, "is to stop and does not run", faults);
                 continue;
             };
-            let (host, rack) = (runs.host, base.hosts[runs.host].rack);
+            let runs = &self.runs[me];
+            let (host, rack, number) = (runs.host, self.rack(runs.host), self.number[runs.host]);
             if told.at.host != *base.hosts[host].name
                 || told.tier != runs.server.spec.tier
                 || told.running != runs.server.spec.running
@@ -232,30 +279,26 @@ impl<'m, 'a> Moment<'m, 'a> {
                     faults,
                 );
             }
-            let same =
-                |over: &Over| over.racks[rack] == left.racks[rack] && over.hosts[host] == left.hosts[host];
-            let mut without = stopped.clone();
-            without.remove(&told.server);
-            if same(&self.over(&without, true)) {
+            let left = &left[rack];
+            let goes_on = self.over(rack, &|at| stops[at] && at != me, true);
+            if goes_on.mw == left.mw && goes_on.hosts[number] == left.hosts[number] {
                 say(&told.server, "is to stop and need not", faults);
             }
-            let lesser = self.runs.iter().filter(|other| {
-                base.hosts[other.host].rack == rack
-                    && known(self.model, other.host)
-                    && other.server.spec.tier > runs.server.spec.tier
-            });
-            without.extend(lesser.map(|other| other.server.id));
-            let instead = self.over(&without, true);
-            if instead.racks[rack] <= left.racks[rack] && instead.hosts[host] <= left.hosts[host] {
+            let lesser = |at: usize| {
+                let other = &self.runs[at];
+                known(self.model, other.host) && other.server.spec.tier > runs.server.spec.tier
+            };
+            let instead = self.over(rack, &|at| at != me && (stops[at] || lesser(at)), true);
+            if instead.mw <= left.mw && instead.hosts[number] <= left.hosts[number] {
                 say(
                     &told.server,
                     "is to stop while less important ones that would do run on",
                     faults,
                 );
             }
-            self.reason(told, runs, &first, starting, faults);
+            self.reason(told, runs, &first[rack], starting, faults);
         }
-        self.enough(&stopped, &left, faults);
+        self.enough(&stops, &left, faults);
     }
 
     fn reason(
@@ -273,11 +316,13 @@ impl<'m, 'a> Moment<'m, 'a> {
                 rack: name,
                 over_watts,
             } => {
-                let watts = super::physics::watts_up(first.racks[rack]);
+                let watts = super::physics::watts_up(first.mw);
                 base.racks[rack].name == name && watts == i128::from(*over_watts) && watts > 0
             }
             ShedReason::Host { host, over, .. } => {
-                base.hosts[runs.host].name == host && *over > 0 && first.hosts[runs.host].contains(over)
+                base.hosts[runs.host].name == host
+                    && *over > 0
+                    && first.hosts[self.number[runs.host]].contains(over)
             }
             ShedReason::Starts { server, tier } => {
                 let at = starting.iter().find(|start| start.server == *server);
@@ -294,23 +339,23 @@ impl<'m, 'a> Moment<'m, 'a> {
     }
 
     /// Nothing is too full unless nobody is left whose stop would help.
-    fn enough(&self, stopped: &BTreeSet<&ServerId>, left: &Over, faults: &mut Vec<Fault>) {
+    fn enough(&self, stops: &[bool], left: &[Over], faults: &mut Vec<Fault>) {
         let base = &self.model.base;
-        for runs in self.runs.iter().filter(|runs| !stopped.contains(runs.server.id)) {
-            let rack = base.hosts[runs.host].rack;
-            let full = left.racks[rack] > 0 || left.hosts[runs.host] != [0; 2];
+        for (me, runs) in self.runs.iter().enumerate().filter(|&(at, _)| !stops[at]) {
+            let (rack, number) = (self.rack(runs.host), self.number[runs.host]);
+            let left = &left[rack];
+            let full = left.mw > 0 || left.hosts[number] != [0; 2];
             if !full || !known(self.model, runs.host) {
                 continue;
             }
-            let mut also = stopped.clone();
-            also.insert(runs.server.id);
-            let then = self.over(&also, true);
-            if then.racks[rack] < left.racks[rack] || then.hosts[runs.host] != left.hosts[runs.host] {
+            let then = self.over(rack, &|at| stops[at] || at == me, true);
+            if then.mw < left.mw || then.hosts[number] != left.hosts[number] {
                 say(runs.server.id, "runs on where too much is left", faults);
             }
         }
         for &(_, host) in &self.starts {
-            if left.racks[base.hosts[host].rack] > 0 || left.hosts[host] != [0; 2] {
+            let left = &left[self.rack(host)];
+            if left.mw > 0 || left.hosts[self.number[host]] != [0; 2] {
                 let what = format!("host/{}", base.hosts[host].name);
                 faults.push(fault(
                     Rule::Shed,

@@ -145,22 +145,24 @@ pub enum WaitingOn {
         /// The largest gap in a rack it may use.
         largest: i64,
     },
-    /// No rack has so many feeds.
+    /// No rack has so many feeds that could each carry the device alone.
     Feeds {
         /// Name of the device.
         device: String,
-        /// Asked for.
+        /// What it draws at most, in watts.
+        watts: i64,
+        /// Feeds asked for.
         asked: i64,
-        /// The most feeds of a rack it may use.
+        /// The most feeds of a rack it may use that could each carry it alone, derated.
         most: i64,
     },
     /// The spread between the devices of a colocation leaves no place.
     DevicesApart {
         /// Name of the device.
         device: String,
-        /// Racks or sites that the spread needs.
+        /// Devices in all: each needs a rack or a site of its own.
         needed: i64,
-        /// Racks or sites there are.
+        /// The most of them that stand apart at once, those that have a place among them.
         there: i64,
     },
     /// No site that it may use takes anything new (cordoned, draining, fenced, unknown).

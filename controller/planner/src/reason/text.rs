@@ -167,9 +167,20 @@ impl fmt::Display for WaitingOn {
                 "device {device} needs {asked} rack units in a row and the largest gap is {largest}: free units, or split \
                  the device"
             ),
-            Self::Feeds { device, asked, most } => write!(
+            Self::Feeds {
+                device,
+                watts,
+                asked,
+                most: most @ 1..,
+            } => write!(
                 f,
-                "device {device} wants {asked} feeds and no rack it may use has more than {most}: set feeds to {most}"
+                "device {device} wants {asked} feeds that can each carry its {watts} W alone, and no rack it may use has more than \
+                 {most}: set feeds to {most}"
+            ),
+            Self::Feeds { device, watts, .. } => write!(
+                f,
+                "device {device} draws up to {watts} W and no rack it may use has a feed that can carry that alone: split it into \
+                 smaller devices, or ask the platform team for a larger feed"
             ),
             Self::DevicesApart {
                 device,
@@ -177,8 +188,8 @@ impl fmt::Display for WaitingOn {
                 there,
             } => write!(
                 f,
-                "device {device} has to be apart from the others: that needs {needed} places and there are {there}: weaken \
-                 the spread, or allow more sites"
+                "device {device} finds no place apart from the others: {there} of {needed} devices can stand apart at once: \
+                 weaken the spread, allow more sites, or ask for less"
             ),
             Self::SitesClosed { allowed } => write!(
                 f,

@@ -259,7 +259,7 @@ pub(crate) fn structural(world: &World<'_>, books: &Books, server: usize) -> Opt
     if let Some(on) = larger_than(world, server, &usable) {
         return Some(on);
     }
-    if wanted.is_protected() && count(open.len()) < wanted.copies {
+    if wanted.is_protected() && count(wanted.most_within(&[], open).len()) < wanted.copies {
         return Some(copies_text(world, books, server));
     }
     None

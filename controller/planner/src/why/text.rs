@@ -222,6 +222,8 @@ pub(super) fn copies_text(world: &World<'_>, books: &Books, server: usize) -> Wa
             mine || dense.open && wanted.allows(site)
         })
         .collect();
+    let home = books.primary_site(world, server).filter(|_| placed);
+    let sites = wanted.most_within(home.as_slice(), sites);
     let none = |sites: usize| WaitingOn::NoSecondSite {
         copies: wanted.copies,
         sites: count(sites),

@@ -196,6 +196,11 @@ fn dense_racks(
             site,
             zone: zones.zone(fleet, site, &rack.site, Some(name)),
             capacity_mw: if sound { power::capacity_mw(rack) } else { 0 },
+            feed_watts: if sound {
+                power::feed_watts(rack)
+            } else {
+                Vec::new()
+            },
             other_mw: rack.other_watts.clamp(0, MAX_WATTS) * 1000,
             open: rack.state == State::Active && sites[site].open,
         });

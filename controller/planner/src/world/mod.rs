@@ -28,6 +28,9 @@ pub(crate) const DIMS: usize = 2;
 /// many servers that is what a plan waits for.
 pub(crate) type CopySites = SmallVec<[usize; 2]>;
 
+/// Sets of sites, each ascending.
+pub(crate) type SiteSets = Arc<[Arc<[usize]>]>;
+
 /// An amount per measure: virtual cores in thousandths, MiB.
 pub(crate) type Amount = [i64; DIMS];
 
@@ -85,6 +88,8 @@ pub(crate) struct DenseRack {
     pub(crate) zone: usize,
     /// On the surviving feed, derated, in milliwatts.
     pub(crate) capacity_mw: i64,
+    /// What each of its feeds may carry by itself, derated, in watts.
+    pub(crate) feed_watts: Vec<i64>,
     /// Draw that is neither ours nor colocation, in milliwatts.
     pub(crate) other_mw: i64,
     /// Takes new colocated devices.
@@ -170,6 +175,8 @@ pub(crate) struct DenseServer {
     pub(crate) warm: bool,
     /// Sites it may use; ascending. `None` is any.
     pub(crate) allowed: Option<Arc<[usize]>>,
+    /// Sets of sites, each ascending, of which one covers the server and its copies; `None` is no such rule. `allowed` is within them.
+    pub(crate) sets: Option<SiteSets>,
     /// Index into `World::groups`, and how far apart.
     pub(crate) apart: Option<Apartness>,
     /// Index into `World::circles`, and how near.
@@ -226,6 +233,31 @@ impl DenseServer {
         self.copies >= 2
     }
 
+    /// Whether these sites may hold the server and its copies together.
+    pub(crate) fn spans(&self, sites: &[usize]) -> bool {
+        self.sets.as_ref().is_none_or(|sets| {
+            let covers = |set: &Arc<[usize]>| sites.iter().all(|site| set.binary_search(site).is_ok());
+            sets.iter().any(covers)
+        })
+    }
+
+    /// Of these sites those that may be used together: of every set that covers `with` the one with the most.
+    pub(crate) fn most_within(&self, with: &[usize], sites: Vec<usize>) -> Vec<usize> {
+        let Some(sets) = &self.sets else {
+            return sites;
+        };
+        let has = |set: &Arc<[usize]>, site: &usize| set.binary_search(site).is_ok();
+        let within = |set: &Arc<[usize]>| -> Vec<usize> {
+            let inside = sites.iter().copied();
+            inside
+                .filter(|site| has(set, site) || with.contains(site))
+                .collect()
+        };
+        let covering = sets.iter().filter(|set| with.iter().all(|site| has(set, site)));
+        let most = covering.map(within).rev().max_by_key(Vec::len);
+        most.unwrap_or_else(|| with.to_vec())
+    }
+
     /// Whether it may use this site.
     pub(crate) fn allows(&self, site: usize) -> bool {
         self.allowed
@@ -243,6 +275,7 @@ pub(crate) struct Class {
     pub(crate) warm: bool,
     pub(crate) stores: bool,
     pub(crate) allowed: Option<Arc<[usize]>>,
+    pub(crate) sets: Option<SiteSets>,
 }
 
 /// The members of one anti-affinity group.

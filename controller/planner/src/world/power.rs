@@ -41,6 +41,15 @@ pub(super) fn capacity_mw(rack: &Rack) -> i64 {
     rack.max_watts.map_or(derated, |limit| derated.min(limit)) * 1000
 }
 
+/// What each feed may carry by itself, derated, in whole watts.
+///
+/// The sum above is of several breakers, and a device hangs on few of them: when all but one of its feeds are lost, that one
+/// carries it alone. A device that no single feed carries is no matter of the sum.
+pub(super) fn feed_watts(rack: &Rack) -> Vec<i64> {
+    let feeds = rack.feeds.iter();
+    feeds.map(|feed| feed.watts * rack.derate_percent / 100).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

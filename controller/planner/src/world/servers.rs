@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 use smallvec::SmallVec;
 
 use super::build::{MAX_CPU, MAX_MIB};
-use super::{Apartness, Circle, Class, DenseServer, Group, Was, World};
+use super::{Apartness, Circle, Class, DenseServer, Group, SiteSets, Was, World};
 use crate::fleet::{Fleet, Server};
 use crate::ids::{HostName, ServerId, SiteName, TenantName};
 use crate::reason::WaitingOn;
@@ -157,6 +157,32 @@ fn sites_of(world: &mut World<'_>, names: &BTreeSet<SiteName>) -> Arc<[usize]> {
     fresh
 }
 
+/// The sets of sites that a server and its copies are within one of.
+fn site_sets(world: &mut World<'_>, server: &Server) -> Option<SiteSets> {
+    if server.site_sets.is_empty() {
+        return None;
+    }
+    Some(
+        server
+            .site_sets
+            .iter()
+            .map(|names| sites_of(world, names))
+            .collect(),
+    )
+}
+
+/// The sites that a server may use: of those that it names the ones in any of its sets.
+fn allowed(world: &mut World<'_>, server: &Server, sets: Option<&SiteSets>) -> Option<Arc<[usize]>> {
+    if sets.is_none() {
+        return server.sites_allowed.as_ref().map(|names| sites_of(world, names));
+    }
+    let mut names: BTreeSet<SiteName> = server.site_sets.iter().flatten().cloned().collect();
+    if let Some(allowed) = &server.sites_allowed {
+        names.retain(|name| allowed.contains(name));
+    }
+    Some(sites_of(world, &names))
+}
+
 /// The number of a class, old or new.
 fn intern(world: &mut World<'_>, class: Class) -> usize {
     if let Some(&at) = world.interned.classes.get(&class) {
@@ -175,6 +201,7 @@ fn class_of(server: &DenseServer) -> Class {
         warm: server.warm,
         stores: server.storage > 0,
         allowed: server.allowed.clone(),
+        sets: server.sets.clone(),
     }
 }
 
@@ -185,8 +212,8 @@ fn dense_server(
     id: &ServerId,
     server: &Server,
 ) -> DenseServer {
-    let allowed = server.sites_allowed.as_ref();
-    let allowed = allowed.map(|names| sites_of(world, names));
+    let sets = site_sets(world, server);
+    let allowed = allowed(world, server, sets.as_ref());
     let amount = |n: i64, most: i64| n.clamp(0, most);
     let mut dense = DenseServer {
         id: id.clone(),
@@ -204,6 +231,7 @@ fn dense_server(
         spread: server.spread,
         warm: server.warm,
         allowed,
+        sets,
         apart: apartness(world, index, server),
         together: togetherness(world, index, server),
         malformed: malformed(server).map(Box::new),

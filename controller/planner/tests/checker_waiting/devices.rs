@@ -33,15 +33,16 @@ fn no_device_waits_for_a_false_reason() {
             device(1, 10, 3),
             WaitingOn::Feeds {
                 device: "d".to_owned(),
+                watts: 10,
                 asked: 3,
                 most: 2,
             },
         ),
         (
-            device(1, 900, 1),
+            device(1, 750, 1),
             WaitingOn::RackWatts {
                 rack: "a-r".into(),
-                asked: 900,
+                asked: 750,
                 headroom: 700,
             },
         ),
@@ -63,12 +64,13 @@ fn no_device_waits_for_a_false_reason() {
             },
             WaitingOn::Feeds {
                 device: "d".to_owned(),
+                watts: 10,
                 asked: 3,
                 most: 1,
             },
             WaitingOn::RackWatts {
                 rack: "a-r".into(),
-                asked: 900,
+                asked: 750,
                 headroom: 699,
             },
             WaitingOn::DevicesApart {

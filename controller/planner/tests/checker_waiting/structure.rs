@@ -55,6 +55,7 @@ fn no_reason_is_believed_where_there_is_room() {
         },
         WaitingOn::Feeds {
             device: "d".to_owned(),
+            watts: 10,
             asked: 1,
             most: 0,
         },

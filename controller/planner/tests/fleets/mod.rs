@@ -1,14 +1,15 @@
 //! Random fleets for the property tests: small, and full of corners. No I/O.
 
+mod devices;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use raidc_planner::{
-    Apart, ApartBy, Colocation, ColocationId, ColocationSpread, Device, Feed, Fleet, Host, HostName, HostUse,
-    Quota, Rack, RackName, RiskName, Server, ServerId, Site, SiteName, Spread, State, Tenant, TenantName,
-    Together,
+    Apart, ApartBy, Colocation, ColocationId, Device, Feed, Fleet, Host, HostName, HostUse, Quota, Rack,
+    RackName, RiskName, Server, ServerId, Site, SiteName, Spread, State, Tenant, TenantName, Together,
 };
 
 const SITES: [&str; 5] = ["alpha", "beta", "gamma", "delta", "eps"];
@@ -155,6 +156,14 @@ fn server() -> impl Strategy<Value = Server> {
                     .map(|name| SiteName::from(*name))
                     .collect()
             }),
+            // Now and then the sites of one storage class of two.
+            site_sets: if allowed == 2 || allowed == 3 {
+                [&SITES[..3], &SITES[2..]]
+                    .map(|names| names.iter().map(|name| SiteName::from(*name)).collect())
+                    .into()
+            } else {
+                Vec::new()
+            },
             apart: apart.map(|(group, by)| Apart {
                 group: format!("g{group}"),
                 by,
@@ -177,13 +186,9 @@ fn server() -> impl Strategy<Value = Server> {
 
 fn colocation() -> impl Strategy<Value = Colocation> {
     let device = (1i64..4, 0i64..400, 1i64..3);
-    let spread = select(vec![
-        ColocationSpread::None,
-        ColocationSpread::Rack,
-        ColocationSpread::Site,
-    ]);
-    (proptest::collection::vec(device, 0..4), spread, 0u8..3, 0i64..50).prop_map(
-        |(devices, spread, tenant, created_at)| Colocation {
+    let devices = proptest::collection::vec(device, 0..4);
+    (devices, devices::spread(), 0u8..3, 0i64..50).prop_map(|(devices, spread, tenant, created_at)| {
+        Colocation {
             tenant: TENANTS[usize::from(tenant)].into(),
             created_at,
             spread,
@@ -198,8 +203,8 @@ fn colocation() -> impl Strategy<Value = Colocation> {
                 })
                 .collect(),
             ..Colocation::default()
-        },
-    )
+        }
+    })
 }
 
 fn quota() -> impl Strategy<Value = Quota> {
@@ -290,6 +295,7 @@ pub(crate) enum Event {
     RackObjectGone(prop::sample::Index),
     NewServer(Box<Server>),
     ForgetBackup(prop::sample::Index),
+    Devices(prop::sample::Index, devices::DeviceEvent),
 }
 
 /// Any event.
@@ -313,6 +319,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         at().prop_map(Event::RackObjectGone),
         server().prop_map(|server| Event::NewServer(Box::new(server))),
         at().prop_map(Event::ForgetBackup),
+        (at(), devices::event()).prop_map(|(at, event)| Event::Devices(at, event)),
     ]
 }
 
@@ -420,6 +427,7 @@ pub(crate) fn happen(fleet: &mut Fleet, event: &Event, number: usize) {
                 current.backup = None;
             }
         }
+        Event::Devices(at, event) => devices::happen(fleet, *at, event, number),
     }
 }
 

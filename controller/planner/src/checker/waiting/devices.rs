@@ -1,6 +1,9 @@
 //! Why colocations wait: what each reason has to mean to be true. No I/O.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
 use super::room::Room;
+use crate::checker::physics;
 use crate::checker::totals::Totals;
 use crate::fleet::{Colocation, ColocationSpread, Device, State};
 use crate::ids::ColocationId;
@@ -29,7 +32,7 @@ pub(super) fn judge(
     let racks: Vec<usize> = (0..room.model.base.racks.len())
         .filter(|&rack| may_use(room, spec, rack))
         .collect();
-    let feeds = |rack: usize| i64::try_from(room.model.base.racks[rack].spec.feeds.len()).unwrap_or(i64::MAX);
+    let feeds = |rack: usize, watts| physics::feeds_that_carry(room.model.base.racks[rack].spec, watts);
     let wanted = |name: &str| missing.iter().find(|device| device.name == name);
     match on {
         WaitingOn::Quota { .. } => {
@@ -61,11 +64,17 @@ pub(super) fn judge(
             }
             return;
         }
-        // True when that is the most of any rack it may use, and less than the device asks.
-        WaitingOn::Feeds { device, asked, most } => {
-            let there = racks.iter().map(|&rack| feeds(rack)).max().unwrap_or(0);
-            if wanted(device).is_none_or(|device| device.feeds != *asked) || *most != there || asked <= most {
-                say(format!("racks have {there} feeds, and not {most}"));
+        // True when that is the most of any rack it may use that carry it alone, and less than the device asks.
+        WaitingOn::Feeds {
+            device,
+            watts,
+            asked,
+            most,
+        } => {
+            let there = racks.iter().map(|&rack| feeds(rack, *watts)).max().unwrap_or(0);
+            let other = |device: &&Device| device.feeds != *asked || device.watts != *watts;
+            if wanted(device).is_none_or(other) || *most != there || asked <= most {
+                say(format!("racks have {there} feeds that carry it, and not {most}"));
             }
         }
         // True when that is the largest gap of any rack it may use that has the feeds, and less than the device asks.
@@ -74,7 +83,9 @@ pub(super) fn judge(
             asked,
             largest,
         } => {
-            let wired = |rack: &&usize| wanted(device).is_some_and(|device| feeds(**rack) >= device.feeds);
+            let wired = |rack: &&usize| {
+                wanted(device).is_some_and(|device| feeds(**rack, device.watts) >= device.feeds)
+            };
             let gap = racks
                 .iter()
                 .filter(wired)
@@ -101,28 +112,19 @@ pub(super) fn judge(
                 say(format!("{left:?} W are left in {rack}, and not {headroom}"));
             }
         }
-        // True when there are that many racks or sites.
+        // True when no more of them stand apart at once, and that one needs a place.
         WaitingOn::DevicesApart {
             device,
             needed,
             there,
         } => {
-            let mut places: Vec<usize> = match spec.spread {
-                ColocationSpread::Site => racks
-                    .iter()
-                    .map(|&rack| room.model.base.racks[rack].site)
-                    .collect(),
-                ColocationSpread::Rack | ColocationSpread::None => racks.clone(),
-            };
-            places.sort_unstable();
-            places.dedup();
-            let counted = (
-                i64::try_from(spec.devices.len()).unwrap_or(i64::MAX),
-                i64::try_from(places.len()).unwrap_or(i64::MAX),
-            );
-            if wanted(device).is_none() || (*needed, *there) != counted {
+            let all = i64::try_from(spec.devices.len()).unwrap_or(i64::MAX);
+            let most = most_apart(&Search::new(room, spec, &racks, places), &missing);
+            let out = i64::try_from(missing.len() - most).unwrap_or(i64::MAX);
+            if wanted(device).is_none() || (*needed, *there) != (all, all - out) {
                 say(format!(
-                    "{counted:?} are needed and there, and not {needed} and {there}"
+                    "{} of {all} stand apart, and not {there} of {needed}",
+                    all - out
                 ));
             }
             if spec.spread == ColocationSpread::None {
@@ -146,23 +148,12 @@ pub(super) fn judge(
         }
         _ => say("no device waits on that".to_owned()),
     }
-    let mut search = Search {
-        room,
-        spec,
-        racks,
-        units: (0..room.model.base.racks.len())
-            .map(|rack| units(room, rack))
-            .collect(),
-        left: (0..room.model.base.racks.len())
-            .map(|rack| headroom_mw(room, rack))
-            .collect(),
-        stand: places
-            .iter()
-            .filter_map(|place| room.model.base.rack(&place.rack))
-            .collect(),
-        effort: EFFORT,
+    let mut search = Search::new(room, spec, &racks, places);
+    let fits = match spec.spread {
+        ColocationSpread::None => search.place(&missing),
+        ColocationSpread::Rack | ColocationSpread::Site => most_apart(&search, &missing) == missing.len(),
     };
-    if search.place(&missing) {
+    if fits {
         say("every device of it would fit".to_owned());
     }
 }
@@ -204,9 +195,6 @@ fn units(room: &Room<'_, '_>, rack: usize) -> Vec<bool> {
         .flatten()
         .filter(|place| place.rack == *rack.name);
     let devices = devices.map(|place| (place.lowest_unit, place.units));
-    // What does not stand wholly in the rack fills none.
-    let devices =
-        devices.filter(|(lowest, units)| *lowest >= 1 && lowest.saturating_add(*units) <= height + 1);
     let taken: Vec<(i64, i64)> = equipment.chain(devices).collect();
     let fills =
         |unit: i64, &(lowest, units): &(i64, i64)| lowest <= unit && unit < lowest.saturating_add(units);
@@ -224,55 +212,75 @@ fn gap(units: &[bool]) -> i64 {
 /// A search for places of all devices that have none.
 struct Search<'r, 'm, 'a> {
     room: &'r Room<'m, 'a>,
-    spec: &'r Colocation,
-    racks: Vec<usize>,
+    racks: &'r [usize],
     units: Vec<Vec<bool>>,
     left: Vec<i128>,
+    spread: ColocationSpread,
     /// Racks of devices with a place.
     stand: Vec<usize>,
     effort: u32,
 }
 
-impl Search<'_, '_, '_> {
+impl<'r, 'm, 'a> Search<'r, 'm, 'a> {
+    fn new(
+        room: &'r Room<'m, 'a>,
+        spec: &Colocation,
+        racks: &'r [usize],
+        places: &[crate::plan::DevicePlace],
+    ) -> Self {
+        let all = 0..room.model.base.racks.len();
+        Self {
+            room,
+            racks,
+            units: all.clone().map(|rack| units(room, rack)).collect(),
+            left: all.map(|rack| headroom_mw(room, rack)).collect(),
+            spread: spec.spread,
+            stand: places
+                .iter()
+                .filter_map(|place| room.model.base.rack(&place.rack))
+                .collect(),
+            effort: EFFORT,
+        }
+    }
+
+    /// What of a rack may not be shared: the rack, or its site.
+    fn group(&self, rack: usize) -> usize {
+        match self.spread {
+            ColocationSpread::Site => self.room.model.base.racks[rack].site,
+            ColocationSpread::None | ColocationSpread::Rack => rack,
+        }
+    }
+
+    /// Where in the rack the device fits, if it has the feeds and the power.
+    fn room_in(&self, rack: usize, device: &Device) -> Option<usize> {
+        let watts = i128::from(device.watts) * 1000;
+        let feeds = physics::feeds_that_carry(self.room.model.base.racks[rack].spec, device.watts);
+        lowest(&self.units[rack], device.units).filter(|_| feeds >= device.feeds && watts <= self.left[rack])
+    }
+
     fn place(&mut self, missing: &[&Device]) -> bool {
         let Some((device, rest)) = missing.split_first() else {
             return true;
         };
-        for at in 0..self.racks.len() {
-            let rack = self.racks[at];
+        for &rack in self.racks {
             if self.effort == 0 {
                 return false;
             }
             self.effort -= 1;
-            let watts = i128::from(device.watts) * 1000;
-            let feeds = i64::try_from(self.room.model.base.racks[rack].spec.feeds.len()).unwrap_or(i64::MAX);
-            let (Some(lowest), true) = (
-                lowest(&self.units[rack], device.units),
-                feeds >= device.feeds && watts <= self.left[rack] && self.apart(rack),
-            ) else {
+            let Some(lowest) = self.room_in(rack, device) else {
                 continue;
             };
+            let watts = i128::from(device.watts) * 1000;
             let range = lowest..lowest + usize::try_from(device.units).unwrap_or(0);
             self.units[rack][range.clone()].fill(true);
             self.left[rack] -= watts;
-            self.stand.push(rack);
             if self.place(rest) {
                 return true;
             }
-            self.stand.pop();
             self.left[rack] += watts;
             self.units[rack][range].fill(false);
         }
         false
-    }
-
-    fn apart(&self, rack: usize) -> bool {
-        let site = |rack: usize| self.room.model.base.racks[rack].site;
-        match self.spec.spread {
-            ColocationSpread::None => true,
-            ColocationSpread::Rack => !self.stand.contains(&rack),
-            ColocationSpread::Site => self.stand.iter().all(|&other| site(other) != site(rack)),
-        }
     }
 }
 
@@ -282,4 +290,45 @@ fn lowest(units: &[bool], wanted: i64) -> Option<usize> {
     units
         .windows(wanted)
         .position(|window| window.iter().all(|taken| !taken))
+}
+
+/// How many of the devices can stand apart at once, each in a rack (or at a site) of its own: as many as there are groups of places
+/// that can be handed out one after the other, where whoever holds one may be sent to another that is free to it.
+fn most_apart(search: &Search<'_, '_, '_>, missing: &[&Device]) -> usize {
+    let taken: BTreeSet<usize> = search.stand.iter().map(|&rack| search.group(rack)).collect();
+    let free_to = |device: &Device| -> BTreeSet<usize> {
+        let racks = search.racks.iter();
+        let fitting = racks.filter(|&&rack| search.room_in(rack, device).is_some());
+        let groups = fitting.map(|&rack| search.group(rack));
+        groups.filter(|group| !taken.contains(group)).collect()
+    };
+    let wishes: Vec<BTreeSet<usize>> = missing.iter().map(|device| free_to(device)).collect();
+    let mut given: BTreeMap<usize, usize> = BTreeMap::new();
+    for start in 0..wishes.len() {
+        // Breadth first: from whom each group would be taken, until one is reached that nobody holds.
+        let mut from: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut line = VecDeque::from([start]);
+        let mut end = None;
+        while let (Some(device), None) = (line.pop_front(), end) {
+            for &group in &wishes[device] {
+                if end.is_none() && !from.contains_key(&group) {
+                    from.insert(group, device);
+                    match given.get(&group) {
+                        Some(&holder) => line.push_back(holder),
+                        None => end = Some(group),
+                    }
+                }
+            }
+        }
+        while let Some(group) = end {
+            let device = from[&group];
+            let before = given.iter().find(|&(_, &holder)| holder == device);
+            end = before.map(|(&group, _)| group);
+            if let Some(group) = end {
+                given.remove(&group);
+            }
+            given.insert(group, device);
+        }
+    }
+    given.len()
 }

@@ -207,7 +207,8 @@ impl<'m, 'a> Room<'m, 'a> {
             && base
                 .shared_risk(&home.risks, &base.racks[host.rack].risks)
                 .is_some();
-        let allowed = allows(seeker.spec, base.sites[host.site].name);
+        let sites = [base.sites[home.site].name, base.sites[host.site].name];
+        let allowed = allows(seeker.spec, sites[1]) && covers(seeker.spec, &sites);
         if !host.open || !allowed || host.site == home.site || shares {
             return Err(No::Place);
         }
@@ -350,7 +351,9 @@ impl<'m, 'a> Room<'m, 'a> {
                 other == site
                     || seeker.spec.spread == Spread::SharedRisk && base.shared_risk(risks, shares).is_some()
             };
-            if taken.iter().any(near) {
+            let mut names: Vec<_> = taken.iter().map(|&(other, _)| base.sites[other].name).collect();
+            names.push(base.sites[site].name);
+            if taken.iter().any(near) || !covers(seeker.spec, &names) {
                 continue;
             }
             taken.push((site, risks));
@@ -387,8 +390,16 @@ impl<'m, 'a> Room<'m, 'a> {
     }
 }
 
-fn allows(spec: &Server, site: &crate::ids::SiteName) -> bool {
-    spec.sites_allowed
-        .as_ref()
-        .is_none_or(|sites| sites.contains(site))
+pub(super) fn allows(spec: &Server, site: &crate::ids::SiteName) -> bool {
+    let named = spec.sites_allowed.as_ref();
+    named.is_none_or(|sites| sites.contains(site)) && covers(spec, &[site])
+}
+
+/// Whether one of the server's sets holds all of these sites.
+fn covers(spec: &Server, sites: &[&crate::ids::SiteName]) -> bool {
+    let sets = &spec.site_sets;
+    sets.is_empty()
+        || sets
+            .iter()
+            .any(|set| sites.iter().all(|site| set.contains(*site)))
 }

@@ -104,10 +104,7 @@ fn queue(room: &Room<'_, '_>, seeker: &Seeker<'_>, ahead: i64, say: &mut impl Fn
 fn structure(room: &Room<'_, '_>, seeker: &Seeker<'_>, on: &WaitingOn, say: &mut impl FnMut(String)) {
     let (base, spec) = (&room.model.base, seeker.spec);
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    let allowed = |site: &usize| {
-        let sites = spec.sites_allowed.as_ref();
-        sites.is_none_or(|sites| sites.contains(base.sites[*site].name))
-    };
+    let allowed = |site: &usize| super::room::allows(spec, base.sites[*site].name);
     let sites: Vec<usize> = (0..base.sites.len()).filter(allowed).collect();
     let open: Vec<usize> = sites
         .iter()
@@ -188,6 +185,15 @@ fn structure(room: &Room<'_, '_>, seeker: &Seeker<'_>, on: &WaitingOn, say: &mut
         // True when that many active sites may hold a copy, and that is fewer than the policy asks.
         WaitingOn::NoSecondSite { copies, sites } => {
             let hosted = |site: &&usize| base.hosts.iter().any(|host| host.open && host.site == **site);
+            // Where sets of sites limit it, the first with the most active ones.
+            let of_set = |set: &std::collections::BTreeSet<crate::ids::SiteName>| -> Vec<usize> {
+                let inside = open.iter().copied();
+                inside
+                    .filter(|&site| set.contains(base.sites[site].name))
+                    .collect()
+            };
+            let sets = spec.site_sets.iter().rev().map(of_set);
+            let open = sets.max_by_key(Vec::len).unwrap_or_else(|| open.clone());
             let (there, bearing) = (open.len(), open.iter().filter(hosted).count());
             let few = *sites == count(there) && sites < copies;
             let unmanned = *sites == count(bearing) && bearing < 2;
