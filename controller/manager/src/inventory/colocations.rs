@@ -128,7 +128,7 @@ fn hold(colocation: &Colocation, translated: &mut raidc_planner::Colocation) -> 
         is_known &= rest > 0;
         translated.devices.push(Device {
             name: place.name.clone(),
-            units: i64::from(place.units),
+            units: place.units,
             // The planner takes no device that draws nothing.
             watts: std::mem::take(&mut rest).max(1),
             feeds: i64::try_from(place.feeds.len()).unwrap_or(1).clamp(1, 2),

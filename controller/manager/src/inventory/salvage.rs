@@ -35,19 +35,17 @@ where
 {
     let mut all: Vec<Arc<K>> = unreadable
         .iter()
-        .filter_map(|one| salvage(one, least()).map(Arc::new))
+        .filter_map(|one| salvage(one, &least()).map(Arc::new))
         .collect();
     all.sort_by_cached_key(|object| (object.namespace(), object.name_any()));
     all
 }
 
 /// `least` is the smallest spec that can be read; it serves where nothing better is known.
-fn salvage<K: Serialize + DeserializeOwned>(unreadable: &Unreadable<K>, least: Value) -> Option<K> {
-    let last = unreadable
-        .last
-        .as_deref()
-        .and_then(|last| serde_json::to_value(last).ok());
-    let mut object = last.unwrap_or_else(|| json!({"spec": least}));
+fn salvage<K: Serialize + DeserializeOwned>(unreadable: &Unreadable<K>, least: &Value) -> Option<K> {
+    let before = unreadable.last.as_deref();
+    let before = before.and_then(|known| serde_json::to_value(known).ok());
+    let mut object = before.unwrap_or_else(|| json!({"spec": least}));
     for field in ["apiVersion", "kind", "metadata"] {
         object[field] = unreadable.object[field].clone();
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 
 /// The colocation `fw` with a device of this draw.
-fn fw(uid: &str, watts: Value) -> Guarded<Colocation> {
+fn fw(uid: &str, watts: &Value) -> Guarded<Colocation> {
     serde_json::from_value(json!({
         "apiVersion": "raidc.dev/v1alpha1", "kind": "Colocation",
         "metadata": {"name": "fw", "namespace": "kuldiga", "uid": uid, "managedFields": []},
@@ -44,8 +44,8 @@ fn told(watched: &Watched<Colocation>) -> Vec<(Value, Option<i64>)> {
 #[test]
 fn what_cannot_be_read_any_more_is_kept_as_it_is_and_as_it_was() {
     use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
-    let good = || fw("u1", json!(120));
-    let bad = || fw("u1", json!("many"));
+    let good = || fw("u1", &json!(120));
+    let bad = || fw("u1", &json!("many"));
     let kept = vec![(json!("many"), Some(120))];
     let first = vec![Init, InitApply(good()), InitDone, Apply(bad())];
     let watched = after(first.clone());
@@ -69,7 +69,7 @@ fn what_cannot_be_read_any_more_is_kept_as_it_is_and_as_it_was() {
         ])),
         kept
     );
-    let another = with(vec![Init, InitApply(fw("u2", json!("many"))), InitDone]);
+    let another = with(vec![Init, InitApply(fw("u2", &json!("many"))), InitDone]);
     assert_eq!(told(&another), [(json!("many"), None)], "another of its name");
     assert_eq!(
         told(&after(vec![Init, InitApply(bad()), InitDone])),

@@ -48,6 +48,9 @@ fn after_its_host_is_gone(server: Value, more: impl FnOnce(&mut Seen)) -> Virtua
     VirtualServerStatus::clone(status)
 }
 
+/// What is different in a world.
+type Change = fn(&mut Seen);
+
 /// A server of a policy with one copy, so that it may start anywhere.
 fn alone(mut server: Value) -> Value {
     server["spec"]["policy"] = json!("bronze");
@@ -91,7 +94,7 @@ fn a_server_with_data_or_a_machine_that_cannot_be_read_never_goes_to_another_sit
     let claim = |labels: Value| {
         made(json!({"metadata": {"name": "web-root", "namespace": "kuldiga", "labels": labels}}))
     };
-    let ways: [(&str, fn(&mut Seen)); 4] = [
+    let ways: [(&str, Change); 4] = [
         ("machines cannot be read", |seen| seen.vms = None),
         ("its machine cannot be read", |seen| {
             seen.unreadable_vms.insert(id("web"));
