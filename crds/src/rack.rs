@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -218,6 +219,48 @@ pub struct RackStatus {
     /// freeUnits that are neither occupied nor reserved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub free_units: Option<i64>,
+    /// reservations says which units are whose, a second time beside the Colocations: should a Colocation lose its status, or be made
+    /// anew after it was deleted, its devices are where they were. At most 64 are listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub reservations: Vec<Reservation>,
+}
+
+/// Units of a rack and the device that they are for.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Reservation {
+    /// namespace of the Colocation.
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: String,
+    /// colocation that the device belongs to.
+    #[schemars(length(min = 1, max = 253))]
+    pub colocation: String,
+    /// device of the Colocation.
+    #[schemars(length(min = 1, max = 63))]
+    pub device: String,
+    /// uid of the Colocation, because a name can be used again.
+    #[schemars(length(min = 1, max = 63))]
+    pub uid: String,
+    /// lowestUnit that it occupies, counted from the bottom, from 1.
+    pub lowest_unit: i64,
+    /// units that it is high, in rack units.
+    pub units: i64,
+    /// watts on its nameplate, in watts.
+    pub watts: i64,
+    /// state: Reserved, or Released when the Colocation was deleted and nobody else has taken the units yet.
+    pub state: ReservationState,
+}
+
+/// Whether units are still reserved.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReservationState {
+    /// The Colocation is there.
+    #[default]
+    Reserved,
+    /// The Colocation is gone; the units are free for everyone.
+    Released,
 }
 
 /// Watts of a rack, all in watts.

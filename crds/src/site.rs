@@ -150,7 +150,8 @@ pub struct SiteStatus {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["site".into()]))]
     pub fails_over_to: Vec<FailsOverTo>,
-    /// unusableNodes names nodes of this site that are not used, and why. At most 32 are listed.
+    /// unusableNodes names nodes that are not used, and why: those of this site, and those that no label ties to any site, which every
+    /// site lists. At most 32 are listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]

@@ -134,7 +134,7 @@ impl View {
                 (memory - taken_memory).max(0),
             ],
             idle_watts: i128::from(host.idle_watts),
-            on_anyway: host.taken_cpu_milli > 0,
+            on_anyway: host.kept_on,
             in_ceiling: !(emptied(site.state) || emptied(rack.state) || host.usable == HostUse::Draining),
             full,
             taken: [

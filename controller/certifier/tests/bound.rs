@@ -52,6 +52,7 @@ fn fleet(hosts: &[HostSeed], servers: &[ServerSeed], risk: bool, ceiling: i64, o
             idle_watts: *idle,
             max_watts: idle + 100,
             taken_cpu_milli: taken * 250,
+            kept_on: *taken > 1,
             ..Host::default()
         };
         fleet.hosts.insert(HostName::from(format!("h{at}")), host);
@@ -175,7 +176,7 @@ fn search(
         return;
     }
     let Some(ways) = options.get(chosen.len()) else {
-        let on = |at: usize| hosts[at].taken_cpu_milli > 0 || chosen.iter().any(|way| way.0 == at);
+        let on = |at: usize| hosts[at].kept_on || chosen.iter().any(|way| way.0 == at);
         let watts = (0..hosts.len())
             .filter(|&at| on(at))
             .map(|at| hosts[at].idle_watts)

@@ -112,6 +112,9 @@ impl Objects {
                 catalogue.into_iter().map(named).collect()
             }),
             images: self.cdi.then(|| self.images(image_namespace)),
+            // What lies in the cluster is no part of a fleet: a server without a status is taken for a new one.
+            claims: Some(Vec::new()),
+            data_volumes: Some(Vec::new()),
             ..Seen::default()
         };
         (seen, broken)

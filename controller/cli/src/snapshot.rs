@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use raidc_controller::inventory::hosts;
+use raidc_controller::inventory::pods;
 use raidc_controller::inventory::servers::recorded;
 use raidc_controller::inventory::translate::translate;
 use raidc_crds::{VirtualServer, names};
@@ -39,10 +39,17 @@ pub fn of(objects: &Objects, image_namespace: &str) -> Objects {
         };
         small.items.insert(id.clone(), identified(id.kind, kept));
     }
-    for (node, (cpu_milli, memory_mib)) in hosts::taken(&seen, &fleet) {
-        let requests = json!({"cpu": format!("{cpu_milli}m"), "memory": format!("{memory_mib}Mi")});
+    for (node, taken) in pods::taken(&seen, &fleet) {
+        let requests =
+            json!({"cpu": format!("{}m", taken.cpu_milli), "memory": format!("{}Mi", taken.memory_mib)});
+        // What does not keep its node on is told by its owner, as of the pods that it stands for.
+        let owners = if taken.keeps_on {
+            json!([])
+        } else {
+            json!([{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": STAND_IN, "uid": STAND_IN}])
+        };
         let pod = json!({
-            "metadata": {"name": node, "namespace": STAND_IN},
+            "metadata": {"name": node, "namespace": STAND_IN, "ownerReferences": owners},
             "spec": {"nodeName": node, "containers": [{"name": STAND_IN, "resources": {"requests": requests}}]},
         });
         small

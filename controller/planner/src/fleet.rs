@@ -182,6 +182,9 @@ pub struct Host {
     pub watts_known: bool,
     /// On now. A usable host that is off is asleep and may be woken; it draws nothing until then.
     pub powered: bool,
+    /// Runs pods of others that could run elsewhere, so that nobody switches it off, whatever becomes of our servers. What runs on
+    /// every host does not count: it is there because the host is.
+    pub kept_on: bool,
     /// Whether servers may run here.
     pub usable: HostUse,
 }

@@ -223,8 +223,26 @@ fn committed(view: &View, rack: &Rack) -> i64 {
                 .collect::<Vec<_>>()
         })
         .sum();
-    let others: i64 = rack.spec.occupied.iter().map(|o| o.watts).sum();
+    let others: i64 = rack.spec.occupied.iter().map(|o| o.watts).sum::<i64>() + listed_elsewhere(view, rack);
     i64::try_from((milliwatts + 999) / 1000).unwrap_or(i64::MAX) + devices + others
+}
+
+/// Hosts that a rack lists and that no node with its label is: they may be on, and count with the most that they may draw.
+fn listed_elsewhere(view: &View, rack: &Rack) -> i64 {
+    let name = rack.name_any();
+    let here = |node: &str| {
+        let mut nodes = view.nodes.iter();
+        nodes.any(|n| n.name_any() == node && n.labels().get("raidc.dev/rack") == Some(&name))
+    };
+    let defaults = rack.spec.host_defaults.as_ref();
+    let listed = rack.spec.hosts.iter().filter(|h| !here(&h.node));
+    listed
+        .map(|h| {
+            h.max_watts
+                .or(defaults.map(|d| d.max_watts))
+                .unwrap_or(raidc_crds::names::UNKNOWN_HOST_WATTS)
+        })
+        .sum()
 }
 
 /// Compares the racks' status with the recount.

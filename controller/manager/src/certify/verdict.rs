@@ -190,6 +190,7 @@ fn same_fleet(a: &Fleet, b: &Fleet) -> bool {
     let host = |host: &Host| Host {
         taken_cpu_milli: 0,
         taken_memory_mib: 0,
+        kept_on: false,
         ..host.clone()
     };
     // Where a server is, is in the plan.

@@ -73,6 +73,7 @@ fn pods_of_others_that_come_and_go_never_make_a_certificate_void() {
     for host in now.fleet.hosts.values_mut() {
         host.taken_cpu_milli += 100;
         host.taken_memory_mib += 64;
+        host.kept_on = true;
     }
     assert_eq!(
         told(&given(&of), &now, at(1)),

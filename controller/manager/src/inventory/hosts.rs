@@ -1,13 +1,14 @@
-//! Nodes and the pods that are not ours → the planner's hosts, and why the other nodes are not used. No I/O.
+//! Nodes → the planner's hosts, and why the other nodes are not used. No I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::{Container, Node, Pod, Taint};
+use k8s_openapi::api::core::v1::{Node, Taint};
 use kube::ResourceExt;
 use raidc_crds::{Rack, names};
-use raidc_planner::{Fleet, Host, HostName, HostUse, RackName, ServerId, SiteName};
+use raidc_planner::{Fleet, Host, HostName, HostUse, RackName, SiteName};
 
 use super::amounts::{self, Round, mib, milli};
+use super::pods;
 use super::translate::{NodeNote, Note, Notes, Seen};
 
 /// Two racks say that a node is in them: the reason on the node's Site and on both Racks.
@@ -19,31 +20,41 @@ const PASSING_TAINTS: [&str; 4] = [
     "node.kubernetes.io/network-unavailable",
     "node.cloudprovider.kubernetes.io/uninitialized",
 ];
+/// The most cores (in thousandths) and memory (in MiB) that are believed of a node, as the planner believes them.
+const MAX_CPU: i64 = 1_000_000_000;
+const MAX_MIB: i64 = 1 << 40;
 /// KubeVirt's label of nodes that can run its machines.
 const SCHEDULABLE_LABEL: &str = "kubevirt.io/schedulable";
-/// KubeVirt's label of the pods that its machines run in: `kubevirt.io=virt-launcher`.
-const KUBEVIRT_LABEL: &str = "kubevirt.io";
 
 /// Adds every node that belongs to a rack to the fleet; says of the others, and of those that take nothing new, why.
 pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
     let racks: BTreeMap<String, &Rack> = seen.racks.iter().map(|r| (r.name_any(), r.as_ref())).collect();
     let claims = claims(&racks);
-    let taken = taken(seen, fleet);
+    let taken = pods::taken(seen, fleet);
     let recorded = recorded(fleet);
     for node in &seen.nodes {
         let name = HostName::from(node.name_any());
         let place = place(node, &racks, &claims, fleet);
-        let (cpu, memory) = taken.get(name.as_str()).copied().unwrap_or_default();
+        let taken = taken.get(name.as_str()).copied().unwrap_or_default();
         let mut host = Host {
             cpu_milli: allocatable(node, "cpu", milli),
             memory_mib: allocatable(node, "memory", mib),
-            taken_cpu_milli: cpu,
-            taken_memory_mib: memory,
+            taken_cpu_milli: taken.cpu_milli,
+            taken_memory_mib: taken.memory_mib,
+            kept_on: taken.keeps_on,
             ..Host::default()
         };
+        let sized = is_sized(&host);
+        if !sized {
+            size_by_what_it_carries(&mut host, recorded.get(&name));
+        }
         match place {
             Ok((site, rack)) => {
                 let readiness = readiness(node, seen.sizes.is_some());
+                let readiness = match readiness {
+                    Ok(()) | Err((HostUse::Cordoned, _)) if !sized => Err((HostUse::Unknown, no_size(&name))),
+                    said => said,
+                };
                 host.powered = !matches!(readiness, Err((HostUse::NotReady | HostUse::Unknown, _)));
                 host.usable = match readiness {
                     Ok(()) => HostUse::Usable,
@@ -53,13 +64,14 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
                         usable
                     }
                 };
-                draw(&mut host, name.as_str(), racks.get(rack.as_str()).copied());
+                draw(&mut host, name.as_str(), racks.get(rack.as_str()).copied(), sized);
                 (host.site, host.rack) = (site, rack);
                 fleet.hosts.insert(name, host);
             }
             Err(misplaced) => {
                 // What is recorded on it stays recorded, at the place where it was recorded.
-                let anchor = recorded.get(&name).cloned().or(misplaced.anchor);
+                let recorded = recorded.get(&name).map(|carried| carried.at.clone());
+                let anchor = recorded.or(misplaced.anchor);
                 if misplaced.note.reason == CLAIMED
                     && let Some(label) = node.labels().get(names::RACK_LABEL)
                 {
@@ -79,7 +91,7 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
                 );
                 if let Some((site, rack)) = anchor {
                     host.usable = HostUse::Unknown;
-                    draw(&mut host, name.as_str(), racks.get(rack.as_str()).copied());
+                    draw(&mut host, name.as_str(), racks.get(rack.as_str()).copied(), sized);
                     (host.site, host.rack) = (site, rack);
                     fleet.hosts.insert(name, host);
                 }
@@ -99,17 +111,56 @@ fn claims<'a>(racks: &BTreeMap<String, &'a Rack>) -> BTreeMap<&'a str, BTreeSet<
     claims
 }
 
-/// Where servers are recorded to be, by host.
-fn recorded(fleet: &Fleet) -> BTreeMap<HostName, (SiteName, RackName)> {
-    fleet
-        .servers
-        .values()
-        .filter_map(|server| server.current.as_ref())
-        .filter_map(|current| {
-            let host = current.host.clone()?;
-            Some((host, (current.site.clone(), current.rack.clone())))
-        })
-        .collect()
+/// What is recorded on a host.
+struct Carried {
+    /// Where it was then.
+    at: (SiteName, RackName),
+    /// Virtual cores of the servers there, in thousandths.
+    cpu_milli: i64,
+    /// Their memory with overhead, in MiB.
+    memory_mib: i64,
+}
+
+/// What servers are recorded on each host, and where.
+fn recorded(fleet: &Fleet) -> BTreeMap<HostName, Carried> {
+    let mut recorded: BTreeMap<HostName, Carried> = BTreeMap::new();
+    for server in fleet.servers.values() {
+        let Some(current) = &server.current else { continue };
+        let Some(host) = &current.host else { continue };
+        let at = (current.site.clone(), current.rack.clone());
+        let carried = recorded.entry(host.clone()).or_insert(Carried {
+            at: at.clone(),
+            cpu_milli: 0,
+            memory_mib: 0,
+        });
+        carried.at = at;
+        carried.cpu_milli = carried.cpu_milli.saturating_add(server.cpu_milli);
+        let memory = server.memory_mib.saturating_add(server.overhead_mib);
+        carried.memory_mib = carried.memory_mib.saturating_add(memory);
+    }
+    recorded
+}
+
+/// Whether what the node says that it offers can be true, as the planner judges it.
+fn is_sized(host: &Host) -> bool {
+    (1..=MAX_CPU).contains(&host.cpu_milli) && (1..=MAX_MIB).contains(&host.memory_mib)
+}
+
+/// A node that does not say what it offers (its kubelet has just registered it anew, say) is not nothing: it is as large as what is
+/// there, so that nothing of it is forgotten and nothing new fits.
+fn size_by_what_it_carries(host: &mut Host, carried: Option<&Carried>) {
+    let (cpu, memory) = carried.map_or((0, 0), |carried| (carried.cpu_milli, carried.memory_mib));
+    host.cpu_milli = host.taken_cpu_milli.saturating_add(cpu).clamp(1, MAX_CPU);
+    host.memory_mib = host.taken_memory_mib.saturating_add(memory).clamp(1, MAX_MIB);
+}
+
+fn no_size(name: &HostName) -> Note {
+    Note::new(
+        "CapacityUnknown",
+        format!(
+            "node {name} does not say how many cores and how much memory it offers (status.allocatable), so it takes nothing new and counts with its nameplate: see \"kubectl describe node {name}\""
+        ),
+    )
 }
 
 /// Every rack that says a node is in it, and the one that its label names.
@@ -287,85 +338,35 @@ fn allocatable(
     )
 }
 
-/// Watts from the rack's list, else its defaults, else the nameplate of a common server.
-fn draw(host: &mut Host, name: &str, rack: Option<&Rack>) {
+/// Watts from the rack's list, else its defaults, else the nameplate of a common server. One of which the size is not known may
+/// be loaded in any way: it counts with the most that it may draw.
+fn draw(host: &mut Host, name: &str, rack: Option<&Rack>, sized: bool) {
     let spec = rack.map(|rack| &rack.spec);
     let listed = spec.and_then(|spec| spec.hosts.iter().find(|listed| listed.node == name));
     let defaults = spec.and_then(|spec| spec.host_defaults.as_ref());
+    let given = |watts: &i64| *watts > 0;
     let idle = listed
         .and_then(|listed| listed.idle_watts)
-        .or(defaults.map(|defaults| defaults.idle_watts));
+        .or(defaults.map(|defaults| defaults.idle_watts))
+        .filter(given);
     let most = listed
         .and_then(|listed| listed.max_watts)
-        .or(defaults.map(|defaults| defaults.max_watts));
+        .or(defaults.map(|defaults| defaults.max_watts))
+        .filter(given);
     host.watts_known = idle.is_some() && most.is_some();
     host.max_watts = most
         .or(idle.filter(|w| *w > names::UNKNOWN_HOST_WATTS))
         .unwrap_or(names::UNKNOWN_HOST_WATTS);
     // Unknown idle draw counts as much as the most that it may draw.
-    host.idle_watts = idle.unwrap_or(host.max_watts).min(host.max_watts);
+    host.idle_watts = idle
+        .filter(|_| sized)
+        .unwrap_or(host.max_watts)
+        .min(host.max_watts);
 }
 
-/// What pods that are not ours ask of each node: thousandths of a core and MiB.
-#[must_use]
-pub fn taken(seen: &Seen, fleet: &Fleet) -> BTreeMap<String, (i64, i64)> {
-    let mut taken: BTreeMap<String, (i64, i64)> = BTreeMap::new();
-    for pod in &seen.pods {
-        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
-        let Some(node) = node.filter(|_| !is_ours(pod, fleet)) else {
-            continue;
-        };
-        let (cpu, memory) = requests(pod);
-        let sum = taken.entry(node).or_default();
-        sum.0 = sum.0.saturating_add(cpu);
-        sum.1 = sum.1.saturating_add(memory);
-    }
-    taken
-}
-
-/// The pod of a server that the fleet counts already. The pod of a server that is unknown, or cannot be read, counts as taken.
-fn is_ours(pod: &Pod, fleet: &Fleet) -> bool {
-    let labels = pod.labels();
-    if labels.get(KUBEVIRT_LABEL).map(String::as_str) != Some("virt-launcher") {
-        return false;
-    }
-    let Some(server) = labels.get(names::SERVER_LABEL) else {
-        return false;
-    };
-    let id = ServerId::new(pod.namespace().unwrap_or_default(), server.as_str());
-    fleet.servers.contains_key(&id)
-}
-
-/// As Kubernetes counts a pod: the sum of its containers and side containers, or the largest of what runs before them, with its overhead.
-fn requests(pod: &Pod) -> (i64, i64) {
-    let Some(spec) = &pod.spec else { return (0, 0) };
-    let of = |container: &Container| {
-        let requests = container.resources.as_ref().and_then(|r| r.requests.as_ref());
-        (
-            amounts::of(requests, "cpu", milli, Round::Up).max(0),
-            amounts::of(requests, "memory", mib, Round::Up).max(0),
-        )
-    };
-    let plus = |a: (i64, i64), b: (i64, i64)| (a.0.saturating_add(b.0), a.1.saturating_add(b.1));
-    let most = |a: (i64, i64), b: (i64, i64)| (a.0.max(b.0), a.1.max(b.1));
-    let mut sum = spec.containers.iter().map(of).fold((0, 0), plus);
-    let mut sides = (0, 0);
-    let mut before = (0, 0);
-    for container in spec.init_containers.iter().flatten() {
-        if container.restart_policy.as_deref() == Some("Always") {
-            sides = plus(sides, of(container));
-            before = most(before, sides);
-        } else {
-            before = most(before, plus(sides, of(container)));
-        }
-    }
-    sum = most(plus(sum, sides), before);
-    let overhead = spec.overhead.as_ref();
-    plus(
-        sum,
-        (
-            amounts::of(overhead, "cpu", milli, Round::Up).max(0),
-            amounts::of(overhead, "memory", mib, Round::Up).max(0),
-        ),
-    )
+/// The most that a host which a rack lists may draw, in watts.
+pub(super) fn nameplate(rack: &Rack, node: &str) -> i64 {
+    let mut host = Host::default();
+    draw(&mut host, node, Some(rack), true);
+    host.max_watts
 }

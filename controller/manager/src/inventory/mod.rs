@@ -3,16 +3,24 @@
 pub mod adopt;
 pub mod amounts;
 pub mod freshness;
+mod colocations;
+pub mod data;
 mod groups;
+pub mod guard;
 pub mod hosts;
 pub mod migrations;
 pub mod moving;
 pub mod overlay;
+pub mod pods;
 pub mod probe;
 mod racks;
+mod reservations;
+mod salvage;
+pub mod seen;
 pub mod servers;
 pub mod sight;
 pub mod stores;
+pub mod tenancy;
 pub mod translate;
 mod trim;
 pub mod usage;
@@ -20,3 +28,6 @@ pub mod watched;
 
 /// Objects of KubeVirt that the inventory reads, for those who bring them in without a cluster.
 pub use crate::foreign::kubevirt::{VirtualMachine, VirtualMachineClusterInstancetype};
+
+#[cfg(test)]
+mod held_tests;

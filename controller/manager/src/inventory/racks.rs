@@ -1,17 +1,15 @@
 //! Racks → the planner's racks: feeds, units, and what draws power there without being a host. No I/O.
 
-use std::collections::BTreeSet;
-
 use kube::ResourceExt;
 use raidc_crds::Rack;
 use raidc_crds::rack::Feed;
 use raidc_planner::{Fleet, RackName, SiteName, State, UnitRange};
 
+use super::hosts;
 use super::translate::{Note, Notes, Seen};
 
-/// Adds every rack to the fleet; says of those without a Site why nothing is put there.
+/// Adds every rack to the fleet, after the hosts, because what is listed and is no host of the fleet draws power all the same; says of those without a Site why nothing is put there.
 pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
-    let known: BTreeSet<String> = seen.nodes.iter().map(|node| node.name_any()).collect();
     for rack in &seen.racks {
         let name = RackName::from(rack.name_any());
         let site = SiteName::from(rack.spec.site.as_str());
@@ -26,11 +24,21 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
                 ),
             );
         }
-        fleet.racks.insert(name, translate(rack, &known));
+        let mut translated = translate(rack, |node| is_counted(fleet, node, &name, &site));
+        if seen.unreadable_racks.contains(name.as_str()) {
+            translated.state = State::Unknown;
+        }
+        fleet.racks.insert(name, translated);
     }
 }
 
-fn translate(rack: &Rack, known: &BTreeSet<String>) -> raidc_planner::Rack {
+/// Whether the planner counts the draw of a node in this very rack.
+fn is_counted(fleet: &Fleet, node: &str, rack: &RackName, site: &SiteName) -> bool {
+    let host = fleet.hosts.get(&node.into());
+    host.is_some_and(|host| host.rack == *rack && host.site == *site)
+}
+
+fn translate(rack: &Rack, counted: impl Fn(&str) -> bool) -> raidc_planner::Rack {
     let spec = &rack.spec;
     let occupied = spec.occupied.iter().map(|o| (o.lowest_unit, o.units));
     let hosts = spec.hosts.iter().filter_map(|h| Some((h.lowest_unit?, h.units)));
@@ -38,13 +46,10 @@ fn translate(rack: &Rack, known: &BTreeSet<String>) -> raidc_planner::Rack {
         lowest: i64::from(lowest),
         units: i64::from(units),
     });
-    // A host that is declared and is no node (yet, or any more) may be on: its nameplate counts.
-    let absent = spec.hosts.iter().filter(|host| !known.contains(&host.node));
-    let absent_watts = absent.map(|host| {
-        host.max_watts
-            .or(spec.host_defaults.as_ref().map(|defaults| defaults.max_watts))
-            .unwrap_or(raidc_crds::names::UNKNOWN_HOST_WATTS)
-    });
+    // A host that is listed here may be on, whether it is no node (yet, or any more), has lost its labels, or is claimed by two racks:
+    // unless it is counted as a host of this rack, its nameplate counts.
+    let absent = spec.hosts.iter().filter(|host| !counted(&host.node));
+    let absent_watts = absent.map(|host| hosts::nameplate(rack, &host.node));
     let other_watts = spec
         .occupied
         .iter()

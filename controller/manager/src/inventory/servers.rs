@@ -7,11 +7,12 @@ use raidc_crds::replication_policy::{ReplicationMode, SharedRiskRule, SpanningCl
 use raidc_crds::tenant::Service;
 use raidc_crds::virtual_server::Power;
 use raidc_crds::{ReplicationPolicy, Tenant, VirtualServer};
-use raidc_planner::{Fleet, Placement, Server, ServerId, SiteName, Spread, TenantName};
+use raidc_planner::{Fleet, Placement, Server, ServerId, SiteName, Spread, State, TenantName};
 
 use super::amounts::{Round, mib, overhead_mib};
-use super::translate::{Note, Notes, Seen, created_at, entitled, tenant_of};
-use super::{adopt, groups, stores::Backend};
+use super::data::Data;
+use super::translate::{Note, Notes, Seen, created_at};
+use super::{adopt, colocations, groups, stores::Backend};
 
 /// A recovery time objective under this needs a reserve on a host that is on: hosts take minutes to wake.
 const WARM_UNDER_SECONDS: i64 = 600;
@@ -27,6 +28,18 @@ pub struct Size {
     pub overhead_mib: i64,
 }
 
+impl Size {
+    /// Virtual cores in thousandths, and MiB in all.
+    fn needs(self) -> (i64, i64) {
+        (self.cpu_milli, self.memory_mib.saturating_add(self.overhead_mib))
+    }
+
+    /// Nobody knows how large it is.
+    fn is_nothing(self) -> bool {
+        self.cpu_milli <= 0 || self.memory_mib <= 0
+    }
+}
+
 /// What protects a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Protection {
@@ -40,25 +53,44 @@ struct Protection {
 }
 
 /// Adds every server that can be placed, or has a place, to the fleet; says of the others why not.
-pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
-    for server in &seen.servers {
+///
+/// Sites where something stands that needs nobody knows how much are named in the answer: nothing new may come there.
+pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) -> BTreeSet<SiteName> {
+    let mut closed = BTreeSet::new();
+    let data = Data::of(seen);
+    let readable = seen.servers.iter().map(|server| (server, true));
+    let unreadable = seen.unreadable_servers.iter().map(|server| (server, false));
+    for (server, is_readable) in readable.chain(unreadable) {
         let id = ServerId::new(server.namespace().unwrap_or_default(), server.name_any());
         let current = current(seen, &id, server);
         let mut problem = None;
         let mut remember = |note: Note| {
             problem.get_or_insert(note);
         };
-        let tenant = match entitled(seen, &id.namespace, Service::VirtualServers) {
+        if !is_readable {
+            remember(colocations::unreadable());
+        }
+        let tenant = match seen.entitled(&id.namespace, Service::VirtualServers) {
             Ok(tenant) => Some(tenant),
             Err(note) => {
                 remember(note);
-                tenant_of(&seen.tenants, &id.namespace)
+                seen.tenant_of(&id.namespace)
             }
         };
         let size = size(seen, server).unwrap_or_else(|note| {
             remember(note);
             last_known_size(server)
         });
+        // Of one that cannot be read in full, what it was granted counts, and not what can be read of what it asks for.
+        let known = last_known_size(server);
+        let as_granted = is_readable || known.is_nothing() || size.needs() == known.needs();
+        let size = if as_granted { size } else { known };
+        if let Some(current) = current.as_ref().filter(|_| !is_readable && size.is_nothing()) {
+            // Its pod, which is not counted as ours then, counts on its node; what was kept for it elsewhere cannot be told.
+            closed.extend(current.copy_sites.iter().chain([&current.site]).cloned());
+            notes.servers.insert(id, colocations::unreadable());
+            continue;
+        }
         let protection = protection(seen, server, tenant.map(AsRef::as_ref)).unwrap_or_else(|note| {
             remember(note);
             last_known_protection(current.as_ref())
@@ -67,6 +99,12 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
             remember(note);
             0
         });
+        if current.is_none() && may_have_a_machine(seen, &data, &id, server) {
+            remember(Note::new(
+                "MachineUnreadable",
+                "it has no recorded place, and its machine, which would say where it was made, cannot be read: ask the platform team; it goes on by itself when the machine can be read",
+            ));
+        }
         if current.is_none()
             && let Some(note) = no_image(seen, server)
         {
@@ -110,6 +148,23 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) {
                 released: false,
             },
         );
+    }
+    closed
+}
+
+/// Whether it may have a machine somewhere that nobody can read: deciding anew could move it.
+fn may_have_a_machine(seen: &Seen, data: &Data<'_>, id: &ServerId, server: &VirtualServer) -> bool {
+    seen.unreadable_vms.contains(id) || (seen.vms.is_none() && data.is_there(server))
+}
+
+/// Lets nothing new into these sites.
+pub(crate) fn close(fleet: &mut Fleet, sites: BTreeSet<SiteName>) {
+    for name in sites {
+        if let Some(site) = fleet.sites.get_mut(&name)
+            && site.state == State::Active
+        {
+            site.state = State::Cordoned;
+        }
     }
 }
 

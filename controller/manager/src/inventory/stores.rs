@@ -268,7 +268,8 @@ impl Stores {
         // A pod that is over holds nothing of its node.
         let pods = all().fields("status.phase!=Succeeded,status.phase!=Failed");
         spawn.watch(&self.pods, pods, trim_pod, world());
-        spawn.watch(&self.namespaces, all(), keep, None);
+        // Its label says whose a namespace is.
+        spawn.watch(&self.namespaces, all(), keep, world());
         let of_tenants = || watcher::Config::default().labels(names::TENANT_LABEL);
         spawn.watch(&self.role_bindings, of_tenants(), keep, None);
         spawn.watch(&self.network_policies, of_tenants(), keep, None);

@@ -1,22 +1,27 @@
 //! Bad input never stops the others, never panics, and never makes the planner forget what is recorded.
 
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Node, Pod};
+use raidc_crds::{Rack, Site, VirtualServer};
+
 use super::*;
+use crate::foreign::kubevirt::VirtualMachine;
 use crate::inventory::stores::Backend;
-use raidc_planner::HostUse;
 use serde_json::{Value, json};
 
-fn made<K: serde::de::DeserializeOwned>(value: Value) -> Arc<K> {
+pub(crate) fn made<K: serde::de::DeserializeOwned>(value: Value) -> Arc<K> {
     Arc::new(serde_json::from_value(value).expect("an object"))
 }
 
-fn site(name: &str) -> Arc<Site> {
+pub(crate) fn site(name: &str) -> Arc<Site> {
     made(json!({
         "apiVersion": "raidc.dev/v1alpha1", "kind": "Site", "metadata": {"name": name},
         "spec": {"storage": {"class": "fast"}},
     }))
 }
 
-fn rack(name: &str, site: &str, more: &Value) -> Arc<Rack> {
+pub(crate) fn rack(name: &str, site: &str, more: &Value) -> Arc<Rack> {
     let mut spec = json!({
         "site": site,
         "feeds": [{"name": "a", "volts": 230, "amps": 16}, {"name": "b", "volts": 400, "amps": 16, "phases": 3}],
@@ -30,7 +35,7 @@ fn rack(name: &str, site: &str, more: &Value) -> Arc<Rack> {
     )
 }
 
-fn node(name: &str, labels: &Value) -> Arc<Node> {
+pub(crate) fn node(name: &str, labels: &Value) -> Arc<Node> {
     let mut all = json!({"kubevirt.io/schedulable": "true"});
     for (key, value) in labels.as_object().expect("an object") {
         all[key] = value.clone();
@@ -44,7 +49,7 @@ fn node(name: &str, labels: &Value) -> Arc<Node> {
     }))
 }
 
-fn placed(name: &str, site: &str, rack: &str, host: &str) -> Value {
+pub(crate) fn placed(name: &str, site: &str, rack: &str, host: &str) -> Value {
     json!({
         "apiVersion": "raidc.dev/v1alpha1", "kind": "VirtualServer",
         "metadata": {"name": name, "namespace": "kuldiga", "uid": name},
@@ -56,14 +61,14 @@ fn placed(name: &str, site: &str, rack: &str, host: &str) -> Value {
     })
 }
 
-fn waiting(name: &str) -> Value {
+pub(crate) fn waiting(name: &str) -> Value {
     let mut server = placed(name, "", "", "");
     server["status"] = json!({"observedGeneration": -1});
     server
 }
 
 /// Two sites, a rack in each, a tenant, a policy, a size and an image.
-fn world() -> Seen {
+pub(crate) fn world() -> Seen {
     let size = made(json!({
         "apiVersion": "instancetype.kubevirt.io/v1beta1", "kind": "VirtualMachineClusterInstancetype",
         "metadata": {"name": "m-4"}, "spec": {"cpu": {"guest": 4}, "memory": {"guest": "16Gi"}},
@@ -89,11 +94,13 @@ fn world() -> Seen {
         vms: Some(BTreeMap::new()),
         sizes: Some([("m-4".to_owned(), size)].into()),
         images: Some(["debian-13".to_owned()].into()),
+        claims: Some(Vec::new()),
+        data_volumes: Some(Vec::new()),
         ..Seen::default()
     }
 }
 
-fn labels(site: &str, rack: &str) -> Value {
+pub(crate) fn labels(site: &str, rack: &str) -> Value {
     json!({"topology.kubernetes.io/zone": site, "raidc.dev/rack": rack})
 }
 
@@ -101,7 +108,7 @@ fn reason(notes: &Notes, node: &str) -> &'static str {
     notes.nodes.get(&node.into()).map_or("", |note| note.note.reason)
 }
 
-fn id(name: &str) -> ServerId {
+pub(crate) fn id(name: &str) -> ServerId {
     ServerId::new("kuldiga", name)
 }
 

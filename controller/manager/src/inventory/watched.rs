@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::DeserializeGuard;
 use kube::runtime::reflector::store::Writer as StoreWriter;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
+use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
 use super::freshness::{Followed, Freshness};
+use super::guard::{Guarded, Raw};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::writer::Object;
 
@@ -56,7 +57,7 @@ pub struct Malformed {
     pub error: String,
 }
 
-type Events<K> = BoxStream<'static, watcher::Result<watcher::Event<DeserializeGuard<K>>>>;
+type Events<K> = BoxStream<'static, watcher::Result<watcher::Event<Guarded<K>>>>;
 
 impl<K: Object> Followed for Watched<K> {
     fn is_synced(&self) -> bool {
@@ -68,7 +69,17 @@ impl<K: Object> Followed for Watched<K> {
     }
 }
 
-type Broken = BTreeMap<(String, String), Malformed>;
+/// What there is of an object that does not match its schema.
+#[derive(Clone, Debug)]
+pub struct Unreadable<K> {
+    /// The whole of it, as it is.
+    pub object: Value,
+    /// How it was when it was last read in full, if it ever was since the process began.
+    pub last: Option<Arc<K>>,
+}
+
+/// By namespace and name.
+type Broken<K> = BTreeMap<(String, String), (Malformed, Unreadable<K>)>;
 
 /// One kind, watched. Clones share one store.
 #[derive(Clone)]
@@ -77,7 +88,7 @@ pub struct Watched<K: Object> {
     writer: Arc<Mutex<Option<StoreWriter<K>>>>,
     changes: broadcast::Sender<Change<K>>,
     synced: Arc<AtomicBool>,
-    broken: Arc<Mutex<Broken>>,
+    broken: Arc<Mutex<Broken<K>>>,
     broken_changes: watch::Sender<u64>,
     freshness: Freshness,
 }
@@ -150,6 +161,12 @@ impl<K: Object> Watched<K> {
         all
     }
 
+    /// Every object, in no order: for sums and look-ups.
+    #[must_use]
+    pub fn unsorted(&self) -> Vec<Arc<K>> {
+        self.store.state()
+    }
+
     /// Every object of a namespace, sorted by name.
     #[must_use]
     pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
@@ -173,7 +190,18 @@ impl<K: Object> Watched<K> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .values()
-            .cloned()
+            .map(|(told, _)| told.clone())
+            .collect()
+    }
+
+    /// The same objects, for those who count what they hold.
+    #[must_use]
+    pub fn unreadable(&self) -> Vec<Unreadable<K>> {
+        self.broken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .map(|(_, unreadable)| unreadable.clone())
             .collect()
     }
 
@@ -208,7 +236,7 @@ impl<K: Object> Watched<K> {
     ) {
         let taken = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(writer) = taken else { return };
-        let api = Api::<DeserializeGuard<K>>::all(client);
+        let api = Api::<Guarded<K>>::all(client);
         let config = config.page_size(PAGE).timeout(WATCH_SECONDS);
         let begin = || watcher(api.clone(), config.clone()).default_backoff().boxed();
         self.follow(writer, begin, trim, bump, &metrics).await;
@@ -229,7 +257,7 @@ impl<K: Object> Watched<K> {
             let ticket = *asked.borrow_and_update();
             let mut events = begin();
             // Malformed objects of a list that is being read; they replace the known ones when it ends, like the store's.
-            let mut listed = Broken::new();
+            let mut listed = Broken::<K>::new();
             loop {
                 let event = tokio::select! {
                     // The sender is our own and cannot have gone.
@@ -271,28 +299,31 @@ impl<K: Object> Watched<K> {
     fn take(
         &self,
         writer: &mut StoreWriter<K>,
-        listed: &mut Broken,
-        event: watcher::Event<DeserializeGuard<K>>,
+        listed: &mut Broken<K>,
+        event: watcher::Event<Guarded<K>>,
         trim: fn(&mut K),
     ) {
         use watcher::Event;
         match event {
-            Event::Apply(DeserializeGuard(Ok(mut object))) => {
+            Event::Apply(Guarded(Ok(mut object))) => {
                 clean(&mut object, trim);
                 self.mend(object.meta());
                 let change = Change::Set(Arc::new(object.clone()));
                 writer.apply_watcher_event(&Event::Apply(object));
                 self.tell(change);
             }
-            Event::Apply(DeserializeGuard(Err(invalid))) => {
-                let known = self.store.find(|object| same(object.meta(), &invalid.metadata));
-                if let Some(known) = known {
+            Event::Apply(Guarded(Err(invalid))) => {
+                let entry = self.broken_entry(*invalid);
+                let known = entry.1.1.last.clone();
+                let stored = known.filter(|known| self.stored(known.meta()).is_some());
+                self.broken
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .extend([entry]);
+                if let Some(known) = stored {
                     writer.apply_watcher_event(&Event::Delete(K::clone(&known)));
                     self.tell(Change::Gone(known));
                 }
-                let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-                broken.insert(key(&invalid.metadata), malformed(invalid));
-                drop(broken);
                 self.broken_changes.send_modify(|n| *n = n.wrapping_add(1));
             }
             Event::Delete(guard) => {
@@ -313,12 +344,13 @@ impl<K: Object> Watched<K> {
                 listed.clear();
                 writer.apply_watcher_event(&Event::Init);
             }
-            Event::InitApply(DeserializeGuard(Ok(mut object))) => {
+            Event::InitApply(Guarded(Ok(mut object))) => {
                 clean(&mut object, trim);
                 writer.apply_watcher_event(&Event::InitApply(object));
             }
-            Event::InitApply(DeserializeGuard(Err(invalid))) => {
-                listed.insert(key(&invalid.metadata), malformed(invalid));
+            Event::InitApply(Guarded(Err(invalid))) => {
+                // The store still shows what was known before this list.
+                listed.extend([self.broken_entry(*invalid)]);
             }
             Event::InitDone => {
                 writer.apply_watcher_event(&Event::InitDone);
@@ -328,6 +360,38 @@ impl<K: Object> Watched<K> {
                 self.tell(Change::All);
             }
         }
+    }
+
+    /// What is kept of an object that does not match its schema: how it is, and how it was before.
+    fn broken_entry(&self, invalid: Raw) -> ((String, String), (Malformed, Unreadable<K>)) {
+        let key = key(&invalid.metadata);
+        let last = self.stored(&invalid.metadata).or_else(|| {
+            let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+            let (known, before) = broken.get(&key)?;
+            // One that was deleted and made again under its name is another.
+            (known.metadata.uid == invalid.metadata.uid)
+                .then(|| before.last.clone())
+                .flatten()
+        });
+        let mut object = invalid.object;
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("managedFields");
+        }
+        let told = Malformed {
+            metadata: invalid.metadata,
+            error: invalid.error,
+        };
+        (key, (told, Unreadable { object, last }))
+    }
+
+    /// The object of that name and UID that the store shows.
+    fn stored(&self, metadata: &ObjectMeta) -> Option<Arc<K>> {
+        let name = ObjectRef::new(metadata.name.as_deref()?);
+        let found = match metadata.namespace.as_deref() {
+            Some(namespace) => self.store.get(&name.within(namespace)),
+            None => self.store.get(&name),
+        };
+        found.filter(|found| found.meta().uid == metadata.uid)
     }
 
     /// An object can be read again, or is gone.
@@ -348,13 +412,6 @@ impl<K: Object> Watched<K> {
 fn clean<K: Object>(object: &mut K, trim: fn(&mut K)) {
     object.managed_fields_mut().clear();
     trim(object);
-}
-
-fn malformed(invalid: kube::core::error_boundary::InvalidObject) -> Malformed {
-    Malformed {
-        metadata: invalid.metadata,
-        error: invalid.error,
-    }
 }
 
 fn key(metadata: &ObjectMeta) -> (String, String) {

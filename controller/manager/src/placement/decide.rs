@@ -15,8 +15,9 @@ use raidc_planner::{
 
 use super::plug::Plugs;
 use crate::inventory::adopt;
-use crate::inventory::servers::recorded;
+use crate::inventory::data::Data;
 use crate::inventory::translate::{Note, Notes, Seen, waits};
+use crate::reconcile::virtual_server::report::{LOST_DISK, READY_DISK};
 
 /// What one object's status should say about its place, and what to assume once it does.
 pub enum Wanted {
@@ -43,8 +44,9 @@ pub enum Wanted {
 /// What every server's and colocation's status should say.
 #[must_use]
 pub fn wanted(seen: &Seen, fleet: &Fleet, plan: &Plan, notes: &Notes, now: Timestamp) -> Vec<Wanted> {
+    let data = Data::of(seen);
     let servers = seen.servers.iter().map(|object| {
-        let (status, placement) = server(seen, fleet, plan, notes, object, now);
+        let (status, placement) = server(seen, &data, fleet, plan, notes, object, now);
         Wanted::Server {
             object: Arc::clone(object),
             status: Box::new(status),
@@ -65,6 +67,7 @@ pub fn wanted(seen: &Seen, fleet: &Fleet, plan: &Plan, notes: &Notes, now: Times
 
 fn server(
     seen: &Seen,
+    data: &Data<'_>,
     fleet: &Fleet,
     plan: &Plan,
     notes: &Notes,
@@ -75,7 +78,11 @@ fn server(
     let demand = fleet.servers.get(&id);
     let current = demand.and_then(|server| server.current.clone());
     let decided = plan.servers.get(&id);
-    let away = decided.and_then(|decided| needs_failover(seen, plan, object, &id, decided));
+    let away = decided
+        .zip(current.as_ref())
+        .filter(|(decided, before)| before.site != decided.placement.site)
+        .filter(|_| has_machine(seen, &id) || had_disks(object) || data.is_there(object))
+        .map(|(decided, before)| needs_failover(plan, &id, before, decided));
     let placed = |status: Status, reason: &str, message: String| {
         condition::condition(PLACED, status, reason, message, object.metadata.generation, now)
     };
@@ -130,39 +137,34 @@ fn epoch(seen: &Seen, object: &VirtualServer, id: &ServerId) -> i64 {
     recorded.max(made).unwrap_or(1)
 }
 
-/// A server that has data at one site is not simply started at another: that is a failover, with a proof that it does not run
-/// any more. Until there is one it stays recorded where it was.
-fn needs_failover(
-    seen: &Seen,
-    plan: &Plan,
-    object: &VirtualServer,
-    id: &ServerId,
-    decided: &ServerPlan,
-) -> Option<Note> {
-    let before = recorded(object)?;
-    if before.site == decided.placement.site {
-        return None;
-    }
-    let has_machine = seen.vms.as_ref().is_none_or(|vms| vms.contains_key(id));
-    let has_disks = object
-        .status
-        .as_ref()
-        .is_some_and(|status| !status.disks.is_empty());
-    if !has_machine && !has_disks {
-        return None;
-    }
+/// Whether a machine of that name is there, or may be: one that cannot be read is.
+fn has_machine(seen: &Seen, id: &ServerId) -> bool {
+    seen.unreadable_vms.contains(id) || seen.vms.as_ref().is_none_or(|vms| vms.contains_key(id))
+}
+
+/// Whether a disk of it was once ready. That one is listed says nothing: the root disk is, before anything is made of it.
+fn had_disks(object: &VirtualServer) -> bool {
+    let disks = object.status.iter().flat_map(|status| &status.disks);
+    disks
+        .into_iter()
+        .any(|disk| [READY_DISK, LOST_DISK].contains(&disk.state.as_str()))
+}
+
+/// A server that has a machine or data at one site is not simply started at another: that is a failover, with a proof that it does not
+/// run any more. Until there is one it stays recorded where it was, whoever recorded it: its status or, when that was lost, its machine.
+fn needs_failover(plan: &Plan, id: &ServerId, before: &Placement, decided: &ServerPlan) -> Note {
     let why = plan
         .moves
         .iter()
         .find(|change| change.server == *id && change.kind == MoveKind::Primary)
         .map_or("changed".to_owned(), |change| format!("{:?}", change.reason));
-    Some(Note {
+    Note {
         reason: "NeedsFailover",
         message: format!(
             "its place at {} is gone ({why}) and its data is there: it could start at {}, which needs a failover, and this version carries none out; bring the host or rack at {} back",
             before.site, decided.placement.site, before.site
         ),
-    })
+    }
 }
 
 fn not_planned() -> Note {
@@ -298,3 +300,7 @@ fn colocation(
     };
     (status, positions)
 }
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -20,8 +20,8 @@ pub(super) fn log_moves(planned: &[Move], before: &mut Vec<Move>) {
     planned.clone_into(before);
 }
 
-/// Nodes that no Site can name are named here, in one line, when they are news: Kubernetes gives no better place that costs no
-/// write on every start, and the metric `raidc_unusable_nodes` counts them.
+/// Nodes that belong to no Site are also named here, in one line, when they are news: every Site lists them in its status, and the
+/// metric `raidc_unusable_nodes` counts them.
 pub(super) fn log_nowhere(notes: &Notes, before: &Notes) {
     let news: Vec<_> = notes
         .nodes

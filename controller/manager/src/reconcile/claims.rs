@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::NodeSelectorTerm;
 use k8s_openapi::api::core::v1::PersistentVolume;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::ResourceExt as _;
 use raidc_crds::names::SERVER_UID_LABEL;
 use raidc_crds::names::SITE_LABEL;
 
@@ -16,9 +19,29 @@ pub struct ClaimSeen {
     pub claim: Arc<PersistentVolumeClaim>,
     /// Its volume, when it is bound and the volume has been seen.
     pub volume: Option<Arc<PersistentVolume>>,
+    /// Every node, where the volume says its place by nodes and not by sites; else none.
+    pub nodes: Vec<Arc<Node>>,
 }
 
 impl ClaimSeen {
+    /// A claim with what is seen of its volume; `nodes` is only asked where the volume says its place by them.
+    pub fn new(
+        claim: Arc<PersistentVolumeClaim>,
+        volume: Option<Arc<PersistentVolume>>,
+        nodes: impl FnOnce() -> Vec<Arc<Node>>,
+    ) -> Self {
+        let mut seen = Self {
+            claim,
+            volume,
+            nodes: Vec::new(),
+        };
+        let by_nodes = |terms: &[NodeSelectorTerm]| terms.iter().any(|term| sites_named(term).is_none());
+        if seen.terms().is_some_and(by_nodes) {
+            seen.nodes = nodes();
+        }
+        seen
+    }
+
     /// Bound to a volume, says Kubernetes.
     #[must_use]
     pub fn is_bound(&self) -> bool {
@@ -92,23 +115,29 @@ impl ClaimSeen {
         (self.is_bound() && same).then_some(volume)
     }
 
-    /// The sites at which the volume can be reached, from its own node affinity. `None` is unknown: not bound, not seen, or a volume
-    /// that does not say.
+    /// Where the volume can be reached, in Kubernetes' words: alternatives.
+    fn terms(&self) -> Option<&[NodeSelectorTerm]> {
+        let affinity = self.own_volume()?.spec.as_ref()?.node_affinity.as_ref()?;
+        Some(&affinity.required.as_ref()?.node_selector_terms)
+    }
+
+    /// The sites at which the volume can be reached, from its own node affinity: as that names them, or, where it names nodes (by
+    /// `kubernetes.io/hostname` or a label of its driver), those of the nodes. `None` is unknown: not bound, not seen, a volume that
+    /// does not say, or nodes that are not there or belong to no site.
     #[must_use]
     pub fn sites(&self) -> Option<BTreeSet<String>> {
-        let affinity = self.own_volume()?.spec.as_ref()?.node_affinity.as_ref()?;
-        let terms = &affinity.required.as_ref()?.node_selector_terms;
         let mut sites = BTreeSet::new();
-        for term in terms {
-            // Terms are alternatives: one that does not speak of sites allows every site, so nothing is known.
-            let zone = term
-                .match_expressions
-                .iter()
-                .flatten()
-                .find(|e| e.key == SITE_LABEL && e.operator == "In")?;
-            sites.extend(zone.values.iter().flatten().cloned());
+        for term in self.terms()? {
+            // Terms are alternatives: one of which nothing is known may be anywhere.
+            sites.extend(sites_named(term).or_else(|| sites_of_nodes(term, &self.nodes))?);
         }
         (!sites.is_empty()).then_some(sites)
+    }
+
+    /// Its volume is there and does not say at which site it lies.
+    #[must_use]
+    pub fn is_untold(&self) -> bool {
+        self.own_volume().is_some() && self.sites().is_none()
     }
 
     /// Whether the volume stays when its claim goes. `None` is unknown.
@@ -122,6 +151,56 @@ impl ClaimSeen {
             .as_deref()?;
         Some(policy == "Retain")
     }
+}
+
+/// The sites that a term names; `None` when it says more, or nothing, about them.
+fn sites_named(term: &NodeSelectorTerm) -> Option<BTreeSet<String>> {
+    let mut all = term.match_expressions.iter().flatten();
+    let site = all.find(|e| e.key == SITE_LABEL && e.operator == "In")?;
+    let sites: BTreeSet<String> = site.values.iter().flatten().cloned().collect();
+    let more = term.match_expressions.iter().flatten().count() > 1
+        || term
+            .match_fields
+            .as_ref()
+            .is_some_and(|fields| !fields.is_empty());
+    // Whatever else it asks for, it is at the one site.
+    (!more || sites.len() == 1).then_some(sites)
+}
+
+/// The sites of the nodes that a term means; `None` when one that it names is not there, or one that it means belongs to no site.
+fn sites_of_nodes(term: &NodeSelectorTerm, nodes: &[Arc<Node>]) -> Option<BTreeSet<String>> {
+    let label = |node: &Node, key: &str| node.labels().get(key).cloned();
+    let name = |node: &Node, key: &str| (key == "metadata.name").then(|| node.name_any());
+    let labels = term.match_expressions.iter().flatten().map(|e| (e, true));
+    let fields = term.match_fields.iter().flatten().map(|e| (e, false));
+    let mut meant: Vec<&Node> = nodes.iter().map(AsRef::as_ref).collect();
+    for (e, is_label) in labels.chain(fields) {
+        let value = |node: &Node| {
+            if is_label {
+                label(node, &e.key)
+            } else {
+                name(node, &e.key)
+            }
+        };
+        let values = e.values.as_deref().unwrap_or_default();
+        let listed = |node: &Node| value(node).is_some_and(|value| values.contains(&value));
+        match e.operator.as_str() {
+            "In" => {
+                let is_there =
+                    |wanted: &String| nodes.iter().any(|node| value(node).as_ref() == Some(wanted));
+                if !values.iter().all(is_there) {
+                    return None;
+                }
+                meant.retain(|node| listed(node));
+            }
+            "NotIn" => meant.retain(|node| !listed(node)),
+            "Exists" => meant.retain(|node| value(node).is_some()),
+            "DoesNotExist" => meant.retain(|node| value(node).is_none()),
+            _ => return None,
+        }
+    }
+    let sites: Option<BTreeSet<String>> = meant.into_iter().map(|node| label(node, SITE_LABEL)).collect();
+    sites.filter(|sites| !sites.is_empty())
 }
 
 fn mib(quantity: &Quantity) -> Option<i64> {
@@ -158,7 +237,81 @@ pub(crate) mod tests {
         ClaimSeen {
             claim: Arc::new(serde_json::from_value(claim).expect("a claim")),
             volume: Some(Arc::new(serde_json::from_value(volume).expect("a volume"))),
+            nodes: Vec::new(),
         }
+    }
+
+    /// A bound claim with a volume at `term`, of a cluster with the nodes `k1`, `k2` (at kuldiga), `t1` (at talsi) and `x1` (nowhere).
+    fn at(term: &serde_json::Value) -> ClaimSeen {
+        let mut volume =
+            PersistentVolume::clone(bound("a", "u", &["talsi"]).volume.as_ref().expect("a volume"));
+        let affinity = json!({"required": {"nodeSelectorTerms": [term]}});
+        if let Some(spec) = volume.spec.as_mut() {
+            spec.node_affinity = Some(serde_json::from_value(affinity).expect("an affinity"));
+        }
+        let node = |name: &str, site: Option<&str>| {
+            let labels =
+                json!({"kubernetes.io/hostname": name, "topology.topolvm.io/node": name, SITE_LABEL: site});
+            let labels = labels
+                .as_object()
+                .expect("labels")
+                .iter()
+                .filter(|(_, v)| !v.is_null());
+            let labels: serde_json::Map<_, _> = labels.map(|(k, v)| (k.clone(), v.clone())).collect();
+            Arc::new(
+                serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}}))
+                    .expect("a node"),
+            )
+        };
+        let at = [
+            ("k1", Some("kuldiga")),
+            ("k2", Some("kuldiga")),
+            ("t1", Some("talsi")),
+            ("x1", None),
+        ];
+        let nodes = || at.map(|(name, site)| node(name, site)).to_vec();
+        ClaimSeen::new(bound("a", "u", &[]).claim, Some(Arc::new(volume)), nodes)
+    }
+
+    #[test]
+    fn a_volume_that_names_nodes_is_never_put_at_a_site_that_they_do_not_prove() {
+        let labels = |key: &str, operator: &str, values: &[&str]| json!({"key": key, "operator": operator, "values": values});
+        let by = |expressions: &[serde_json::Value]| {
+            let claim = at(&json!({"matchExpressions": expressions}));
+            claim.sites().map(|sites| sites.into_iter().collect::<Vec<_>>())
+        };
+        let host = "kubernetes.io/hostname";
+        let (kuldiga, both) = (
+            Some(vec!["kuldiga".to_owned()]),
+            Some(vec!["kuldiga".to_owned(), "talsi".to_owned()]),
+        );
+        assert_eq!(by(&[labels(host, "In", &["k1"])]), kuldiga);
+        assert_eq!(
+            by(&[labels("topology.topolvm.io/node", "In", &["k1", "t1"])]),
+            both
+        );
+        assert_eq!(
+            by(&[
+                labels(SITE_LABEL, "In", &["kuldiga", "talsi"]),
+                labels(host, "In", &["k2"])
+            ]),
+            kuldiga
+        );
+        assert_eq!(
+            by(&[
+                labels(SITE_LABEL, "In", &["kuldiga"]),
+                labels(host, "In", &["gone"])
+            ]),
+            kuldiga
+        );
+        assert_eq!(by(&[labels(host, "NotIn", &["x1", "t1"])]), kuldiga);
+        for unknown in [&["gone"][..], &["k1", "gone"], &["x1"], &["k1", "x1"]] {
+            assert_eq!(by(&[labels(host, "In", unknown)]), None, "{unknown:?}");
+            assert!(at(&json!({"matchExpressions": [labels(host, "In", unknown)]})).is_untold());
+        }
+        assert_eq!(by(&[labels("memory", "Gt", &["1"])]), None);
+        let field = at(&json!({"matchFields": [labels("metadata.name", "In", &["t1"])]}));
+        assert_eq!(field.sites(), Some(["talsi".to_owned()].into()));
     }
 
     #[test]

@@ -74,13 +74,7 @@ async fn tell<K: Object>(ctx: &Ctx, part: &Part, broken: &Malformed) -> Result<(
         }
     };
     let generation = live.metadata.generation;
-    let outcome = Outcome::stalled(
-        "MalformedObject",
-        format!(
-            "this object does not match the schema of its kind and is left alone: {}; correct the field",
-            broken.error
-        ),
-    );
+    let outcome = Outcome::stalled("MalformedObject", message(&broken.error, &live));
     let wanted = serde_json::json!({
         "observedGeneration": generation.unwrap_or(0),
         "conditions": outcome.conditions(generation, ctx.clock.now()),
@@ -108,4 +102,39 @@ async fn tell<K: Object>(ctx: &Ctx, part: &Part, broken: &Malformed) -> Result<(
     ctx.writer
         .apply_status_of(&resource, part.manager, &live, send)
         .await
+}
+
+/// What is said of it. One that is being deleted waits as well, because what it would leave behind cannot be told.
+fn message(error: &str, live: &DynamicObject) -> String {
+    let ending = live.metadata.deletion_timestamp.is_some();
+    let so = if ending {
+        "it is being deleted, which waits, because what belongs to it cannot be told before it can be read"
+    } else {
+        "nothing is done to it; what it has stays reserved"
+    };
+    format!("this object does not match the schema of its kind: {error}; {so}: correct the field")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_deletion_that_waits_for_a_mend_never_waits_in_silence() {
+        let live = |meta: serde_json::Value| {
+            let body = json!({"apiVersion": "raidc.dev/v1alpha1", "kind": "Tenant", "metadata": meta});
+            serde_json::from_value::<DynamicObject>(body).expect("an object")
+        };
+        let ending = live(json!({"name": "a", "deletionTimestamp": "2026-11-28T09:00:00Z"}));
+        let message = message("missing field `image`", &ending);
+        for word in ["being deleted", "missing field `image`", "correct the field"] {
+            assert!(message.contains(word), "{message}");
+        }
+        let stays = super::message("missing field `image`", &live(json!({"name": "a"})));
+        assert!(
+            !stays.contains("deleted") && stays.contains("correct the field"),
+            "{stays}"
+        );
+    }
 }

@@ -1,6 +1,8 @@
 //! A Rack: its power ledger, its free units, and whether it stays within its breakers when a feed is lost. I/O: reads stores, writes
 //! status.
 
+mod reservations;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,6 +14,7 @@ use raidc_crds::rack::{RackPower, RackStatus};
 use raidc_planner::{RackLedger, RackName};
 
 use super::status::{self, Outcome};
+use crate::inventory::stores::Stores;
 use crate::{Ctx, Decision, Error};
 
 /// Says how a rack is doing.
@@ -24,9 +27,26 @@ pub async fn reconcile(rack: Arc<Rack>, ctx: Arc<Ctx>) -> Result<Action, Error> 
         return Ok(Action::await_change());
     }
     let outcome = validate(&rack, &decision);
-    let wanted = report(&rack, &decision, &outcome, ctx.clock.now());
+    let there = |namespace: &str, name: &str| uid_of(&ctx.stores, namespace, name);
+    let mut wanted = report(&rack, &decision, &outcome, ctx.clock.now());
+    wanted.reservations = reservations::of(&rack, &decision, there);
     status::write(&ctx, &status::RACK, rack.as_ref(), &wanted).await?;
     Ok(Action::await_change())
+}
+
+/// UID of a Colocation that is there, whether or not it can be read.
+fn uid_of(stores: &Stores, namespace: &str, name: &str) -> Option<String> {
+    if let Some(found) = stores.colocations.get(namespace, name) {
+        return found.uid();
+    }
+    let broken = stores
+        .colocations
+        .malformed()
+        .into_iter()
+        .map(|broken| broken.metadata);
+    let mut same =
+        broken.filter(|m| m.namespace.as_deref() == Some(namespace) && m.name.as_deref() == Some(name));
+    same.next()?.uid
 }
 
 fn validate(rack: &Rack, decision: &Decision) -> Outcome {
@@ -94,6 +114,7 @@ fn report(rack: &Rack, decision: &Decision, outcome: &Outcome, now: Timestamp) -
             hosts_with_unknown_draw: ledger.hosts_by_nameplate,
         }),
         free_units: ledger.map(|ledger| ledger.units_free),
+        reservations: Vec::new(),
     }
 }
 

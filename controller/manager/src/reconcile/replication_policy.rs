@@ -13,7 +13,7 @@ use raidc_crds::{ReplicationPolicy, VirtualServer};
 
 use super::status::{self, Outcome};
 use crate::inventory::servers::policy_name;
-use crate::inventory::translate::tenant_of;
+use crate::inventory::tenancy::tenant_of;
 use crate::{Ctx, Error};
 
 /// What the status is made from.
@@ -50,7 +50,9 @@ fn gather(ctx: &Ctx, policy: &ReplicationPolicy) -> Seen {
     let name = policy.name_any();
     let tenants = ctx.stores.tenants.list();
     let uses = |server: &VirtualServer| {
-        let tenant = tenant_of(&tenants, &server.namespace().unwrap_or_default());
+        let namespace = server.namespace().unwrap_or_default();
+        let found = ctx.stores.namespaces.get_cluster(&namespace);
+        let tenant = tenant_of(&tenants, &namespace, found.as_deref());
         policy_name(server, tenant.map(AsRef::as_ref)) == Some(name.as_str())
     };
     let sites = ctx.stores.sites.list();

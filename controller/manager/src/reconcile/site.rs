@@ -115,7 +115,7 @@ fn validate(site: &Site, seen: &Seen) -> Outcome {
         ),
         SiteState::Active if ledger.is_none_or(|ledger| ledger.hosts_usable == 0) => Outcome::reconciling(
             "NoUsableHost",
-            "no node can run servers here: status.unusableNodes names those that carry the site's label, and why; label nodes with their site and rack",
+            "no node can run servers here: status.unusableNodes names those of this site and those of none, and why; label nodes with their site and rack",
         ),
         SiteState::Active => Outcome::ready("it takes servers"),
         SiteState::Cordoned => Outcome::ready("it keeps what it has and takes nothing new, as asked"),
@@ -127,7 +127,7 @@ fn report(site: &Site, seen: &Seen, outcome: &Outcome, now: Timestamp) -> SiteSt
     let name = SiteName::from(site.name_any());
     let generation = site.metadata.generation;
     let ledger = decision.plan.sites.get(&name);
-    let nodes = unusable(decision, &name);
+    let nodes = unusable(decision, Some(&name));
     let total = decision
         .fleet
         .hosts
@@ -138,6 +138,7 @@ fn report(site: &Site, seen: &Seen, outcome: &Outcome, now: Timestamp) -> SiteSt
         .iter()
         .filter(|node| !decision.fleet.hosts.contains_key(&node.name.as_str().into()))
         .count();
+    let nowhere = unusable(decision, None);
     let mut conditions = outcome.conditions(generation, now);
     let (survives, reason, message) = survival(decision, &name, ledger);
     conditions.push(condition::condition(
@@ -183,16 +184,17 @@ fn report(site: &Site, seen: &Seen, outcome: &Outcome, now: Timestamp) -> SiteSt
         memory_mib: memory,
         max_safe_load_percent: capacity.percent,
         fails_over_to: fails_over_to(decision, &name),
-        unusable_nodes: nodes.into_iter().take(LISTED).collect(),
+        unusable_nodes: nodes.into_iter().chain(nowhere).take(LISTED).collect(),
     }
 }
 
-fn unusable(decision: &Decision, name: &SiteName) -> Vec<UnusableNode> {
+/// The nodes that are not used and belong to a site, or to none that can be told: every site names those, because they may be its own.
+fn unusable(decision: &Decision, site: Option<&SiteName>) -> Vec<UnusableNode> {
     decision
         .notes
         .nodes
         .iter()
-        .filter(|(_, node)| node.site.as_ref() == Some(name))
+        .filter(|(_, node)| node.site.as_ref() == site)
         .map(|(host, node)| UnusableNode {
             name: host.to_string(),
             reason: node.note.reason.to_owned(),

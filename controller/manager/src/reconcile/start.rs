@@ -14,7 +14,7 @@ use super::queue::{any, by_label, children, decisions, own, run};
 use super::{action, colocation, malformed, rack, replication_policy, site, status, tenant, virtual_server};
 use crate::Ctx;
 use crate::inventory::stores::Stores;
-use crate::inventory::translate::tenant_of;
+use crate::inventory::tenancy::tenant_of;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
@@ -134,15 +134,19 @@ fn infrastructure(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receive
 
 fn tenants(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>) {
     let s = &ctx.stores;
-    let tenants = s.tenants.clone();
+    let (tenants, namespaces) = (s.tenants.clone(), s.namespaces.clone());
     let of_server = move |server: &VirtualServer| -> Option<ObjectRef<Tenant>> {
         let tenants = tenants.list();
-        tenant_of(&tenants, &server.namespace()?).map(|tenant| ObjectRef::from_obj(tenant.as_ref()))
+        let namespace = server.namespace()?;
+        let found = namespaces.get_cluster(&namespace);
+        tenant_of(&tenants, &namespace, found.as_deref()).map(|tenant| ObjectRef::from_obj(tenant.as_ref()))
     };
-    let tenants = s.tenants.clone();
+    let (tenants, namespaces) = (s.tenants.clone(), s.namespaces.clone());
     let of_account = move |account: &ServiceAccount| -> Option<ObjectRef<Tenant>> {
         let tenants = tenants.list();
-        tenant_of(&tenants, &account.namespace()?).map(|tenant| ObjectRef::from_obj(tenant.as_ref()))
+        let namespace = account.namespace()?;
+        let found = namespaces.get_cluster(&namespace);
+        tenant_of(&tenants, &namespace, found.as_deref()).map(|tenant| ObjectRef::from_obj(tenant.as_ref()))
     };
     let work = run(
         s.tenants.clone(),

@@ -311,7 +311,14 @@ pub const SITE: Part = Part {
 /// A Rack's status.
 pub const RACK: Part = Part {
     manager: "raidc/rack",
-    fields: &["observedGeneration", "hosts", "servers", "power", "freeUnits"],
+    fields: &[
+        "observedGeneration",
+        "hosts",
+        "servers",
+        "power",
+        "freeUnits",
+        "reservations",
+    ],
     conditions: &[
         READY,
         RECONCILING,

@@ -152,8 +152,87 @@ fn node_without_a_rack_label_is_never_used_and_its_site_says_so() {
 }
 
 #[test]
+fn node_that_no_label_ties_to_a_site_is_named_by_every_site() {
+    run(|cluster| async {
+        apply(
+            cluster,
+            "{apiVersion: v1, kind: Node, metadata: {name: stray-node}}",
+        )
+        .await;
+        let sites: Api<Site> = Api::all(cluster.client());
+        let named = |name: &'static str| {
+            let sites = sites.clone();
+            async move {
+                let site = sites.get(name).await.map_err(|e| e.to_string())?;
+                let named = site.status.map(|s| s.unusable_nodes).unwrap_or_default();
+                Ok::<_, String>(named.into_iter().find(|n| n.name == "stray-node"))
+            }
+        };
+        for site in ["talsi", "liepaja"] {
+            let node = servers::eventually("the site names the node", SOON, || async {
+                named(site).await?.ok_or_else(|| "it does not".to_owned())
+            })
+            .await
+            .unwrap();
+            assert_eq!(node.reason, "NoSiteLabel");
+            tells(&node.message, &["topology.kubernetes.io/zone", "Site"]);
+        }
+        cluster.kubectl(&["delete", "node", "stray-node"]).await.unwrap();
+        servers::eventually("the site names it no more", SOON, || async {
+            named("talsi")
+                .await?
+                .map_or(Ok(()), |node| Err(format!("{node:?}")))
+        })
+        .await
+        .unwrap();
+    });
+}
+
+/// How many servers of a tenant are counted.
+async fn counted(cluster: &Cluster, tenant: &str) -> Result<i64, String> {
+    let tenants: Api<raidc_crds::Tenant> = Api::all(cluster.client());
+    let found = tenants.get(tenant).await.map_err(|e| e.to_string())?;
+    let usage = found.status.and_then(|s| s.usage).ok_or("nothing is counted")?;
+    Ok(usage.servers.used)
+}
+
+/// A server of the tenant `elder`.
+fn elders(name: &str) -> String {
+    format!(
+        "{{apiVersion: raidc.dev/v1alpha1, kind: VirtualServer, metadata: {{name: {name}, namespace: elder}}, spec: {{size: s-2, image: debian-13}}}}"
+    )
+}
+
+async fn elder_is_ready(cluster: &Cluster, name: &str) -> VirtualServer {
+    let api: Api<VirtualServer> = Api::namespaced(cluster.client(), "elder");
+    servers::eventually(&format!("{name} is Ready"), SOON, || async {
+        let seen = api.get(name).await.map_err(|e| e.to_string())?;
+        if servers::holds(&seen, READY) {
+            Ok(seen)
+        } else {
+            Err(servers::told(&seen, READY))
+        }
+    })
+    .await
+    .unwrap()
+}
+
+#[test]
 fn object_older_than_the_schema_never_stops_the_others() {
     run(|cluster| async {
+        // One that has a place when it can no longer be read.
+        let tenant = "{apiVersion: raidc.dev/v1alpha1, kind: Tenant, metadata: {name: elder}, spec: {displayName: Elder, defaultPolicy: bronze}}";
+        apply(cluster, tenant).await;
+        servers::eventually("the namespace is there", SOON, || async {
+            cluster
+                .kubectl(&["get", "namespace", "elder"])
+                .await
+                .map_err(|e| e.to_string())
+        })
+        .await
+        .unwrap();
+        apply(cluster, &elders("settled")).await;
+        let placed = elder_is_ready(cluster, "settled").await.status.unwrap();
         // An older schema knew no image: written while the schema is open, kept when it closes again.
         let crd = "virtualservers.raidc.dev";
         let saved = cluster.kubectl(&["get", "crd", crd, "-o", "json"]).await.unwrap();
@@ -164,6 +243,20 @@ fn object_older_than_the_schema_never_stops_the_others() {
             .await
             .unwrap();
         apply(cluster, &server("ancient", "size: s-2")).await;
+        let no_image = r#"[{"op":"remove","path":"/spec/image"}]"#;
+        cluster
+            .kubectl(&[
+                "patch",
+                "virtualserver",
+                "-n",
+                "elder",
+                "settled",
+                "--type=json",
+                "-p",
+                no_image,
+            ])
+            .await
+            .unwrap();
         let before: serde_json::Value = serde_json::from_str(&saved).unwrap();
         let schema = &before["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
         let close = serde_json::json!([{"op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": schema}]);
@@ -198,6 +291,36 @@ fn object_older_than_the_schema_never_stops_the_others() {
         )
         .await;
         becomes_ready(cluster, "ancient").await;
+        // What has a place is told as well, and counts for what it has: beside one more it makes two.
+        servers::eventually("the settled one is told", SOON, || async {
+            let text = cluster
+                .kubectl(&["get", "virtualserver", "-n", "elder", "settled", "-o", "json"])
+                .await
+                .map_err(|e| e.to_string())?;
+            if text.contains("MalformedObject") {
+                Ok(())
+            } else {
+                Err(text)
+            }
+        })
+        .await
+        .unwrap();
+        apply(cluster, &elders("second")).await;
+        elder_is_ready(cluster, "second").await;
+        servers::eventually("both are counted", SOON, || async {
+            match counted(cluster, "elder").await? {
+                2 => Ok(()),
+                other => Err(format!("{other}")),
+            }
+        })
+        .await
+        .unwrap();
+        apply(cluster, &elders("settled")).await;
+        let mended = elder_is_ready(cluster, "settled").await.status.unwrap();
+        assert_eq!(
+            (mended.site, mended.rack, mended.epoch),
+            (placed.site, placed.rack, placed.epoch)
+        );
         // The one reading of a single object that the whole main job does not need.
         let asked = asked_by_the_operator();
         let read = |e: &&AuditEntry| e.verb == "get" && e.resource == "virtualservers" && e.code == 200;

@@ -64,12 +64,23 @@ impl Verdict {
 enum Lies {
     AsPlanned,
     Elsewhere,
+    /// The volume is there and says of no site that it is its own: no waiting helps.
+    Untold,
     Unknown,
+}
+
+/// A place that is not known, and whether it ever will be.
+fn unknown(claim: Option<&ClaimSeen>) -> Lies {
+    if claim.is_some_and(ClaimSeen::is_untold) {
+        Lies::Untold
+    } else {
+        Lies::Unknown
+    }
 }
 
 fn lies(claim: Option<&ClaimSeen>, site: &str) -> Lies {
     match claim.and_then(ClaimSeen::sites) {
-        None => Lies::Unknown,
+        None => unknown(claim),
         Some(sites) if sites.len() == 1 && sites.contains(site) => Lies::AsPlanned,
         Some(_) => Lies::Elsewhere,
     }
@@ -109,7 +120,7 @@ pub fn asynchronous(
         let late_at = point.and_then(|p| p.checked_add(SignedDuration::from_secs(rpo)).ok());
         let place = place_of(disks, site);
         let state = match (point, place) {
-            (_, Lies::Unknown | Lies::Elsewhere) | (None, _) => CopyState::Unknown,
+            (_, Lies::Unknown | Lies::Untold | Lies::Elsewhere) | (None, _) => CopyState::Unknown,
             (Some(_), Lies::AsPlanned) if late_at.is_some_and(|t| t < now) => CopyState::Late,
             (Some(_), Lies::AsPlanned) => CopyState::Current,
         };
@@ -149,7 +160,7 @@ pub fn synchronous(
     let mut statuses = Vec::new();
     let spans = |wanted: &str| {
         let each = disks.iter().map(|disk| match disk.and_then(ClaimSeen::sites) {
-            None => Lies::Unknown,
+            None => unknown(*disk),
             Some(sites) if sites.contains(wanted) => Lies::AsPlanned,
             Some(_) => Lies::Elsewhere,
         });
@@ -160,7 +171,7 @@ pub fn synchronous(
         let place = worst([at_home, spans(copy)].into_iter());
         let state = match place {
             Lies::AsPlanned => CopyState::Current,
-            Lies::Elsewhere | Lies::Unknown => CopyState::Unknown,
+            Lies::Elsewhere | Lies::Untold | Lies::Unknown => CopyState::Unknown,
         };
         found.note(copy, state, place);
         statuses.push(CopyStatus {
@@ -179,11 +190,13 @@ fn place_of(disks: &[DiskCopy<'_>], site: &str) -> Lies {
     worst(disks.iter().map(|disk| lies(disk.claim, site)))
 }
 
-/// Elsewhere is worse than unknown, because it is known to be wrong. Nothing at all is unknown.
+/// Elsewhere is worse than unknown, because it is known to be wrong; what no waiting helps is worse than what it does. Nothing at all is unknown.
 fn worst(places: impl Iterator<Item = Lies>) -> Lies {
     let all: Vec<Lies> = places.collect();
     if all.contains(&Lies::Elsewhere) {
         Lies::Elsewhere
+    } else if all.contains(&Lies::Untold) {
+        Lies::Untold
     } else if all.is_empty() || all.contains(&Lies::Unknown) {
         Lies::Unknown
     } else {
@@ -196,6 +209,7 @@ struct Found {
     current: BTreeSet<String>,
     late: BTreeSet<String>,
     elsewhere: BTreeSet<String>,
+    untold: BTreeSet<String>,
     unknown: BTreeSet<String>,
     late_at: Option<Timestamp>,
 }
@@ -204,6 +218,7 @@ impl Found {
     fn note(&mut self, site: &str, state: CopyState, place: Lies) {
         let set = match (state, place) {
             (_, Lies::Elsewhere) => &mut self.elsewhere,
+            (_, Lies::Untold) => &mut self.untold,
             (CopyState::Current, _) => &mut self.current,
             (CopyState::Late, _) => &mut self.late,
             (CopyState::Unknown, _) => &mut self.unknown,
@@ -245,6 +260,15 @@ impl Found {
                 format!(
                     "policy {policy} keeps {} copies and a site is still to be found for {missing}",
                     protection.copies
+                ),
+            )
+        } else if !self.untold.is_empty() {
+            (
+                Status::Unknown,
+                "PlaceUnknown",
+                format!(
+                    "the volumes of the copy at {} do not say at which site they lie, neither by the site itself nor by nodes that carry a site's label: the platform team has to see that the storage driver gives its volumes a node affinity, and label the nodes that it names",
+                    list(&self.untold)
                 ),
             )
         } else if !self.unknown.is_empty() {

@@ -122,8 +122,9 @@ fn protected_is_never_true_without_place_and_time() {
     let nowhere = judge("2026-11-22T11:55:00Z", &[], &[]);
     assert_eq!(
         (nowhere.status, nowhere.reason.as_str()),
-        (Status::Unknown, "NoEvidence")
+        (Status::Unknown, "PlaceUnknown")
     );
+    assert!(nowhere.message.contains("node affinity"), "{}", nowhere.message);
     let elsewhere = judge("2026-11-22T11:55:00Z", &["kuldiga"], &[]);
     assert_eq!(
         (elsewhere.status, elsewhere.reason.as_str()),

@@ -25,8 +25,8 @@ use crate::foreign::kubevirt::VirtualMachine;
 use crate::foreign::kubevirt::VirtualMachineInstance;
 use crate::inventory::servers::policy_name;
 use crate::inventory::stores::Stores;
+use crate::inventory::tenancy::tenant_of;
 use crate::inventory::translate::Note;
-use crate::inventory::translate::tenant_of;
 use crate::reconcile::claims::ClaimSeen;
 use crate::reconcile::copies;
 
@@ -111,7 +111,8 @@ pub fn gather(ctx: &Ctx, server: &VirtualServer) -> World {
     let namespace = server.namespace().unwrap_or_default();
     let name = server.name_any();
     let uid = server.uid().unwrap_or_default();
-    let tenant = tenant_of(&stores.tenants.list(), &namespace).cloned();
+    let found = stores.namespaces.get_cluster(&namespace);
+    let tenant = tenant_of(&stores.tenants.list(), &namespace, found.as_deref()).cloned();
     let policy = policy_name(server, tenant.as_deref()).and_then(|p| stores.policies.get_cluster(p));
     let mut world = World {
         tenant,
@@ -247,5 +248,5 @@ pub fn claim(stores: &Stores, namespace: &str, name: &str) -> Option<ClaimSeen> 
         .as_ref()
         .and_then(|s| s.volume_name.as_deref())
         .and_then(|v| stores.persistent_volumes.get_cluster(v));
-    Some(ClaimSeen { claim, volume })
+    Some(ClaimSeen::new(claim, volume, || stores.nodes.unsorted()))
 }

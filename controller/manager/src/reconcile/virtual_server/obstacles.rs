@@ -9,6 +9,7 @@ use super::validate::Place;
 use super::validate::Refusal;
 use super::validate::owner;
 use crate::reconcile::claims::ClaimSeen;
+use crate::inventory::adopt;
 
 /// Things of the same name that are not this server's, disks that have vanished, and disks that lie elsewhere.
 pub(super) fn in_the_way(server: &VirtualServer, world: &World, place: &Place<'_>) -> Result<(), Refusal> {
@@ -19,6 +20,7 @@ pub(super) fn in_the_way(server: &VirtualServer, world: &World, place: &Place<'_
             "a VirtualMachine of this name is here and is not this server's: delete it or give the server another name",
         ));
     }
+    stays_at_its_site(server, world, place)?;
     for disk in &world.disks {
         not_taken(disk, owner.uid, world)?;
         if let Some(claim) = &disk.claim {
@@ -109,6 +111,27 @@ fn not_taken(disk: &DiskSeen, own_uid: &str, world: &World) -> Result<(), Refusa
         }
     };
     Err(Refusal::stalled("DiskNameTaken", message))
+}
+
+/// A machine is never re-made for another site under the epoch that it was made under: it may still run where it is. Only a failover,
+/// which raises the epoch first, does that.
+fn stays_at_its_site(server: &VirtualServer, world: &World, place: &Place<'_>) -> Result<(), Refusal> {
+    let Some(machine) = &world.machine else {
+        return Ok(());
+    };
+    let Some(at) = adopt::placement(server, machine).filter(|at| at.site.as_str() != place.site) else {
+        return Ok(());
+    };
+    if adopt::epoch(server, machine).is_some_and(|made| made < place.epoch) {
+        return Ok(());
+    }
+    Err(Refusal::waits(
+        "MachineElsewhere",
+        format!(
+            "the plan has a place at {} and the machine was made for {}: it stays there until a failover moves it",
+            place.site, at.site
+        ),
+    ))
 }
 
 fn was_ready(server: &VirtualServer, disk: &str) -> bool {

@@ -333,6 +333,29 @@ fn a_machine_is_never_sent_away_from_its_disks() {
 }
 
 #[test]
+fn a_machine_is_never_made_anew_for_another_site_under_its_own_epoch() {
+    let machine = |epoch: &str| {
+        let expression = |key: &str, value: &str| json!({"key": key, "operator": "In", "values": [value]});
+        of(json!({
+            "metadata": {"name": "web", "labels": {"raidc.dev/server-uid": UID}, "annotations": {"raidc.dev/epoch": epoch}},
+            "spec": {"template": {"spec": {"affinity": {"nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [
+                    expression("topology.kubernetes.io/zone", "talsi"), expression("raidc.dev/rack", "talsi-r1"),
+                ]}]},
+            }}}}},
+        }))
+    };
+    let mut w = world();
+    w.machine = machine("1");
+    let refusal = refuse(&server(&minimal(), &placed()), &w);
+    assert_eq!(refusal.reason, "MachineElsewhere");
+    assert!(refusal.message.contains("kuldiga") && refusal.message.contains("talsi"));
+    let mut after_a_failover = placed();
+    after_a_failover["epoch"] = json!(2);
+    assert!(validate(&server(&minimal(), &after_a_failover), &w).is_ok());
+}
+
+#[test]
 fn an_image_that_leaves_the_catalogue_never_disturbs_a_server_that_has_its_disk() {
     let mut w = running();
     w.image = None;

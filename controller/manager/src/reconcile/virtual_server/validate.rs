@@ -25,7 +25,7 @@ use crate::executors::kubevirt::MAX_INLINE_USER_DATA;
 use crate::executors::kubevirt::Size;
 use crate::executors::kubevirt::user_data;
 use crate::inventory::servers::policy_name;
-use crate::inventory::translate::no_tenant;
+use crate::inventory::tenancy::no_tenant;
 use crate::inventory::translate::waits;
 use crate::reconcile::copies::evidence::Protection;
 
