@@ -141,7 +141,7 @@ async fn reached(cluster: &Cluster, phase: Phase, name: &str) -> Result<(), Stri
 }
 
 /// `kind name` of what there is in a namespace.
-fn within(all: &BTreeSet<String>, namespace: &str) -> BTreeSet<String> {
+fn within(all: &[String], namespace: &str) -> BTreeSet<String> {
     let inside = format!(" {namespace}/");
     all.iter()
         .filter(|o| o.contains(&inside))
