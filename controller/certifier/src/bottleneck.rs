@@ -42,7 +42,8 @@ pub struct Bottleneck {
 /// Servers of one size that may be at the same sites.
 type Kinds = BTreeMap<(Vec<usize>, bool, Amount), i128>;
 
-/// Every bottleneck: normal running first, then by loss; cores before memory. Empty when there is none.
+/// Every bottleneck: normal running first, then by loss; cores before memory, and cores only for servers that have no site at all. Empty when
+/// there is none.
 ///
 /// `plan` says who is placed, who is recorded where nothing can be decided (left out), and who waits for something
 /// else than room (left out).
@@ -71,6 +72,15 @@ pub fn bottlenecks(fleet: &Fleet, plan: &Plan) -> Vec<Bottleneck> {
         let loss = Some((loss, lost.as_slice()));
         found.extend((0..2).filter_map(|d| bottleneck(&view, &kinds, d, &whole, loss.clone())));
     }
+    // Those that have no site at all lack it in every measure: that is one thing to say.
+    found.dedup_by(|next, first| {
+        let nowhere = |b: &Bottleneck| {
+            b.sites
+                .is_empty()
+                .then(|| (b.loss.clone(), b.servers, b.only.clone()))
+        };
+        nowhere(next).is_some() && nowhere(next) == nowhere(first)
+    });
     found
 }
 
@@ -173,7 +183,7 @@ impl fmt::Display for Bottleneck {
         match self.sites.as_slice() {
             [] => {
                 let has = if one { "has" } else { "have" };
-                write!(f, " {has} no site left for {by}")?;
+                write!(f, " {has} no site left")?;
             }
             sites if self.only.as_deref() == Some(sites) => {
                 let them = if sites.len() == 1 { "it" } else { "them" };

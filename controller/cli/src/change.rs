@@ -116,7 +116,8 @@ pub fn apply(
     }
     if ready > 0 {
         applied.assumed.push(format!(
-            "{ready} Node document(s) do not say whether the host is ready: taken as ready, with KubeVirt on it"
+            "whether the host is ready is not said in {}: taken as ready, with KubeVirt on it",
+            crate::number(ready, "Node document")
         ));
     }
     if faults.is_empty() {

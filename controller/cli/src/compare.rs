@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use raidc_planner::{
-    ColocationId, DemandId, DevicePlace, ExcessOf, MoveKind, MoveReason, Plan, ServerId, ServerPlan, Spot,
-    Survival, simulate_loss,
+    ColocationId, DemandId, DevicePlace, MoveKind, MoveReason, Plan, ServerId, ServerPlan, Spot, Survival,
+    simulate_loss,
 };
 
 use crate::change::{Applied, Change};
 use crate::kinds::{Id, Kind};
 use crate::ledgers;
 use crate::report::{ColocationLine, LossLine, ObjectLine, Pair, Report, ServerLine, WaitLine};
+use crate::shortage;
 use crate::world::World;
 
 /// What is different in `after`.
@@ -40,6 +41,9 @@ pub fn compare(before: &World, after: &World, applied: &Applied, all: bool) -> R
         } else {
             report.wait_as_before += 1;
         }
+    }
+    if report.waits.iter().any(|line| !line.runs) {
+        report.bottlenecks = shortage::of(after);
     }
     report.racks = ledgers::racks(&before.plan, &after.plan, all);
     report.sites = ledgers::sites(&before.plan, &after.plan, all);
@@ -318,19 +322,22 @@ fn losses(before: &World, after: &World) -> Vec<LossLine> {
 /// What is wrong with a world beside those that wait.
 fn wrongs(world: &World) -> BTreeSet<String> {
     let mut wrongs = BTreeSet::new();
+    // What the inventory says of a rack or a node whose site or rack is missing says what to do as well.
+    let racks = world.notes.racks.keys().map(|rack| format!("rack/{rack}"));
+    let nodes = world.notes.nodes.keys().map(|node| format!("host/{node}"));
+    let said: BTreeSet<String> = racks.chain(nodes).collect();
     for problem in &world.plan.problems {
+        if said.contains(&problem.what) && problem.message.contains("does not exist") {
+            continue;
+        }
         wrongs.insert(format!("{}: {}", problem.what, problem.message));
     }
     for excess in &world.plan.excesses {
-        let what = match &excess.of {
-            ExcessOf::Host(host) => format!("host/{host}"),
-            ExcessOf::Rack(rack) => format!("rack/{rack}"),
-            ExcessOf::Site(site) => format!("site/{site}"),
-        };
         wrongs.insert(format!(
-            "{what}: {} in use, {} allowed; nothing new is put there",
+            "{}: {} in use, {} allowed; nothing new is put there",
+            excess.of,
             excess.resource.amount(excess.used),
-            excess.resource.show(excess.limit)
+            excess.resource.room(excess.limit)
         ));
     }
     for shed in &world.plan.shed {

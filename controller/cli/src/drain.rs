@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use raidc_planner::{
     Changed, DrainTarget, HostName, MoveKind, PlanOptions, Preflight, RackLedger, RackName, Resource,
-    SiteLedger, SiteName, Spot, Verdict, preflight_drain,
+    SiteLedger, SiteName, Spot, Stays, Verdict, preflight_drain,
 };
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::kinds::{Id, Kind};
-use crate::table::{row, table};
+use crate::table::{arrow, row, table};
 use crate::world::World;
 
 /// What draining would come to.
@@ -103,7 +103,9 @@ pub fn text(drained: &Drained) -> String {
     let found = &drained.preflight;
     let verdict = match found.verdict {
         Verdict::Nothing => "nothing is there that would have to leave",
-        Verdict::Ready => "ready: everything leaves, and whatever loss is survived now is survived meanwhile",
+        Verdict::Ready => {
+            "ready: everything leaves, and meanwhile no loss leaves more servers with nowhere to start than it would now"
+        }
         Verdict::Blocked => "blocked",
     };
     let mut text = format!("Draining {}: {verdict}.\n", found.target);
@@ -114,28 +116,37 @@ pub fn text(drained: &Drained) -> String {
     staying(&mut text, found);
     if !found.racks.is_empty() {
         say(&mut text, "\nPower of the racks that change, in watts");
-        let heading = row(["RACK", "CAPACITY", "DRAWN", "THEN", "RESERVED THEN", "LEFT THEN"]);
+        let heading = row([
+            "RACK",
+            "CAPACITY",
+            "IN USE",
+            "RESERVED FOR THE WORST LOSS",
+            "HEADROOM",
+        ]);
         let rows = found
             .racks
             .iter()
             .map(|(name, change)| rack(name.as_str(), change));
         let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
-        text += &table("  ", &[1, 2, 3, 4, 5], &rows);
+        text += &table("  ", &[1, 2, 3, 4], &rows);
     }
     if !found.sites.is_empty() {
-        say(&mut text, "\nSites that change, to their ceilings");
-        let heading = row(["SITE", "CORES", "CORES THEN", "MEMORY", "MEMORY THEN"]);
+        say(
+            &mut text,
+            "\nSites that change: what servers use there, of what they may use in all (the ceiling)",
+        );
+        let heading = row(["SITE", "CPU", "CEILING", "MEMORY", "CEILING"]);
         let rows = found
             .sites
             .iter()
             .map(|(name, change)| site(name.as_str(), change));
         let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
-        text += &table("  ", &[], &rows);
+        text += &table("  ", &[1, 2, 3, 4], &rows);
     }
     say(
         &mut text,
         &format!(
-            "\nHosts that servers run on draw {} W idle, then {} W.",
+            "\nThe hosts that servers run on draw {} W when idle now, and {} W then.",
             found.idle_watts_before, found.idle_watts_after
         ),
     );
@@ -188,38 +199,46 @@ fn leaving(text: &mut String, found: &Preflight) {
 fn staying(text: &mut String, found: &Preflight) {
     if !found.stays.is_empty() {
         say(text, "\nServers that find no place elsewhere");
-        for stays in &found.stays {
-            say(
-                text,
-                &format!("  {} at {}: {}", stays.server, place(&stays.at), stays.reason),
-            );
-            say(text, &format!("    {}", stays.why));
-        }
+        let line = |stays: &Stays| format!("{} at {}", stays.server, place(&stays.at));
+        alike(
+            text,
+            found
+                .stays
+                .iter()
+                .map(|s| (s.reason.as_str(), s.why.as_str(), line(s))),
+        );
     }
     if !found.unprotected.is_empty() {
         say(
             text,
             "\nServers that would run without the reserve or copies that they have now",
         );
-        for server in &found.unprotected {
-            say(text, &format!("  {}: {}", server.server, server.reason));
-            say(text, &format!("    {}", server.why));
-        }
+        alike(
+            text,
+            found
+                .unprotected
+                .iter()
+                .map(|s| (s.reason.as_str(), s.why.as_str(), s.server.to_string())),
+        );
     }
     if !found.losses.is_empty() {
-        say(text, "\nLosses that would not be survived meanwhile");
-        let mut rows = vec![row(["LOSS", "NOWHERE TO START", "NOW"])];
+        say(
+            text,
+            "\nLosses that would meanwhile leave more protected servers with nowhere to start than now",
+        );
+        let mut rows = vec![row(["LOSS", "SERVERS NOW", "MEANWHILE", "SURVIVED NOW"])];
         for line in &found.losses {
             rows.push(row([
                 &line.loss.to_string(),
-                &line.stranded_after.to_string(),
                 &line.stranded_before.to_string(),
+                &line.stranded_after.to_string(),
+                if line.stranded_before == 0 { "yes" } else { "no" },
             ]));
         }
         text.push_str(&table("  ", &[1, 2], &rows));
     }
     if !found.waiting.is_empty() {
-        say(text, "\nDemands that would wait meanwhile");
+        say(text, "\nWould find a place now, and would wait meanwhile");
         for id in &found.waiting {
             say(text, &format!("  {id}"));
         }
@@ -235,31 +254,52 @@ fn staying(text: &mut String, found: &Preflight) {
     }
 }
 
+/// Those for whom the same holds are named together, under what it is.
+fn alike<'a>(text: &mut String, lines: impl Iterator<Item = (&'a str, &'a str, String)>) {
+    let mut groups: Vec<(&str, &str, Vec<String>)> = Vec::new();
+    for (reason, why, who) in lines {
+        match groups.iter_mut().find(|(r, w, _)| (*r, *w) == (reason, why)) {
+            Some((.., all)) => all.push(who),
+            None => groups.push((reason, why, vec![who])),
+        }
+    }
+    for (reason, why, all) in groups {
+        say(text, &format!("  {reason}: {why}"));
+        for who in all {
+            say(text, &format!("    {who}"));
+        }
+    }
+}
+
 fn rack(name: &str, change: &Changed<RackLedger>) -> Vec<String> {
+    let figure = |read: fn(&RackLedger) -> i64| arrow(Some(read(&change.before)), Some(read(&change.after)));
     row([
         name,
-        &change.after.capacity_watts.to_string(),
-        &change.before.committed_watts.to_string(),
-        &change.after.committed_watts.to_string(),
-        &change.after.reserved_watts.to_string(),
-        &change.after.headroom_watts.to_string(),
+        &figure(|rack| rack.capacity_watts),
+        &figure(|rack| rack.committed_watts),
+        &figure(|rack| rack.reserved_watts),
+        &figure(|rack| rack.headroom_watts),
     ])
 }
 
 fn site(name: &str, change: &Changed<SiteLedger>) -> Vec<String> {
-    let of = |resource: Resource, used: i64, ceiling: i64| {
-        format!("{} of {}", resource.show(used), resource.show(ceiling))
+    let used = |resource: Resource, read: fn(&SiteLedger) -> i64| {
+        arrow(
+            Some(resource.show(read(&change.before))),
+            Some(resource.show(read(&change.after))),
+        )
     };
-    let (before, after) = (&change.before, &change.after);
+    let limit = |resource: Resource, read: fn(&SiteLedger) -> i64| {
+        arrow(
+            Some(resource.room(read(&change.before))),
+            Some(resource.room(read(&change.after))),
+        )
+    };
     row([
         name,
-        &of(Resource::Cpu, before.cpu_used_milli, before.cpu_ceiling_milli),
-        &of(Resource::Cpu, after.cpu_used_milli, after.cpu_ceiling_milli),
-        &of(
-            Resource::Memory,
-            before.memory_used_mib,
-            before.memory_ceiling_mib,
-        ),
-        &of(Resource::Memory, after.memory_used_mib, after.memory_ceiling_mib),
+        &used(Resource::Cpu, |site| site.cpu_used_milli),
+        &limit(Resource::Cpu, |site| site.cpu_ceiling_milli),
+        &used(Resource::Memory, |site| site.memory_used_mib),
+        &limit(Resource::Memory, |site| site.memory_ceiling_mib),
     ])
 }

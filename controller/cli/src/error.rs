@@ -62,8 +62,8 @@ pub enum Error {
 
 fn faults(faults: &[Fault]) -> String {
     let mut text = format!(
-        "{} mistake(s) in the documents; nothing was planned. Correct them and try again:",
-        faults.len()
+        "{} in the documents; nothing was planned. Correct what is named and try again:",
+        crate::number(faults.len(), "mistake")
     );
     for fault in faults {
         // Writing to a String cannot fail.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use raidc_controller::inventory::translate::Note;
-use raidc_planner::{ColocationId, DemandId, Explanation, ServerId, WaitingOn};
+use raidc_planner::{ColocationId, DemandId, Explanation, ServerId, WaitingOn, counted};
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::kinds::{Id, Kind};
+use crate::shortage::{self, Shortage};
 use crate::table::{row, table};
 use crate::world::World;
 
@@ -24,6 +25,8 @@ pub struct Explained {
     pub reason: Option<String>,
     /// The same in a sentence with its numbers.
     pub message: Option<String>,
+    /// When it waits for room: which servers exceed which sites, whatever the plan, and by how much.
+    pub bottlenecks: Vec<Shortage>,
     /// How many hosts were looked at for it in all.
     pub hosts: i64,
     /// Its place in the queue when it waits for others, and what else has to be known about the fleet.
@@ -71,6 +74,9 @@ pub fn explain(world: &World, id: &Id) -> Result<Explained, Error> {
         object: id.to_string(),
         reason: reason.or_else(|| note.map(|note| note.reason.to_owned())),
         message: message.or_else(|| note.map(|note| note.message.clone())),
+        bottlenecks: waiting
+            .filter(|waiting| shortage::for_room(waiting))
+            .map_or_else(Vec::new, |_| shortage::concerning(world, &demand)),
         hosts: i64::try_from(world.fleet.hosts.len()).unwrap_or(i64::MAX),
         explanation,
         remarks,
@@ -138,40 +144,30 @@ pub fn text(explained: &Explained) -> String {
     if let (Some(reason), Some(message)) = (&explained.reason, &explained.message) {
         say(format!("\nWhat stands in the way: {reason}\n  {message}"));
     }
-    if let Some(waiting) = &explanation.waiting
-        && !waiting.considered.refused.is_empty()
-    {
-        let refused: Vec<String> = waiting
-            .considered
-            .refused
-            .iter()
-            .map(|(reason, hosts)| format!("{hosts} {reason}"))
-            .collect();
-        say(format!(
-            "  looked at: {} host(s) fit, refused: {}",
-            waiting.considered.fit,
-            refused.join(", ")
-        ));
-    }
     if !explanation.fixes.is_empty() {
         say("\nWhat would help, nearest first".to_owned());
         for fix in &explanation.fixes {
             say(format!("  {fix}"));
         }
     }
+    text += &shortage::text(&explained.bottlenecks);
+    let mut say = |line: String| {
+        text += &line;
+        text.push('\n');
+    };
     if !explanation.sites.is_empty() {
         let is_server = matches!(explanation.demand, DemandId::Server(_));
         let (title, heading) = if is_server {
             let title = format!(
-                "\nHow the {} host(s) look to it, by site and rack",
-                explained.hosts
+                "\nHow the {} look to it, by site and rack",
+                counted(explained.hosts, "host")
             );
             (
                 title,
                 row([
                     "SITE",
                     "HOSTS THAT FIT",
-                    "REFUSED, BY WHAT SPEAKS AGAINST EACH FIRST",
+                    "HOSTS THAT DO NOT, BY WHAT SPEAKS AGAINST EACH FIRST",
                 ]),
             )
         } else {
@@ -207,9 +203,12 @@ pub fn text(explained: &Explained) -> String {
 
 /// What speaks against a site or a rack, and how often.
 fn against(closed: Option<&str>, refused: &BTreeMap<String, i64>, is_server: bool) -> String {
-    let mut against: Vec<String> = closed.map(str::to_owned).into_iter().collect();
+    if let Some(closed) = closed {
+        return closed.to_owned();
+    }
+    let mut against: Vec<String> = Vec::new();
     against.extend(refused.iter().map(|(reason, hosts)| match words(reason) {
-        Some(words) => format!("{hosts} {reason} ({words})"),
+        Some(words) => format!("{hosts} {words} ({reason})"),
         None if is_server => format!("{hosts} {reason}"),
         // A colocation's rack with what is free in it.
         None => reason.clone(),
@@ -224,17 +223,18 @@ fn against(closed: Option<&str>, refused: &BTreeMap<String, i64>, is_server: boo
 /// What a refusal means.
 fn words(reason: &str) -> Option<&'static str> {
     Some(match reason {
-        "HostFull" => "too little left beside what runs and is reserved there",
+        "HostFull" => "with too little left beside what runs and is reserved there",
         "HostCores" | "HostMemory" => "too small even when empty",
-        "SiteCeiling" => "the site is at its ceiling",
-        "RackWatts" => "the rack has too little power on its surviving feed",
-        "Storage" => "the site has too little storage",
-        "ApartGroup" => "another of its group is there",
-        "SharedRisk" => "shares a site or a risk with a copy",
+        "SiteCeiling" => "at a site that is at its ceiling",
+        "RackWatts" => "in a rack with too little power on its surviving feed",
+        "Storage" => "at a site with too little storage",
+        "ApartGroup" => "too near to another of its group",
+        "TogetherGroup" => "not where the rest of its group is",
+        "SharedRisk" => "sharing a site or a risk with a copy",
         "Asleep" => "switched off, and it must be back within minutes",
-        "SitesClosed" => "takes nothing new, or cannot be read",
-        "NoCopyThere" => "has no copy of its data to start from",
-        "NotAllowedSite" => "not among the sites it may use",
+        "SitesClosed" => "taking nothing new, or not readable",
+        "NoCopyThere" => "without a copy of its data to start from",
+        "NotAllowedSite" => "at a site that it may not use",
         _ => return None,
     })
 }

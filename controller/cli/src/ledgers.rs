@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use raidc_controller::Decision;
-use raidc_controller::reconcile::tenant::usage::usage;
+use raidc_controller::inventory::usage::usage;
 use raidc_crds::tenant::UsedLimit;
-use raidc_planner::{Plan, QuotaResource, RackLedger, Resource, SiteLedger, TenantName};
+use raidc_planner::{Plan, QuotaResource, RackLedger, SiteLedger, TenantName};
 use serde::Serialize;
 
 use crate::world::World;
@@ -93,7 +92,6 @@ const QUOTAS: [QuotaResource; 6] = [
 /// What tenants use of their quotas, where it differs, or all; counted by the operator's own code.
 #[must_use]
 pub fn quota(before: &World, after: &World, all: bool) -> Vec<QuotaLine> {
-    let (then, now) = (decision(before), decision(after));
     let names: BTreeSet<&TenantName> = before
         .fleet
         .tenants
@@ -102,7 +100,7 @@ pub fn quota(before: &World, after: &World, all: bool) -> Vec<QuotaLine> {
         .collect();
     let mut lines = Vec::new();
     for name in names {
-        let (then, now) = (used(&then, name), used(&now, name));
+        let (then, now) = (used(before, name), used(after, name));
         for (at, resource) in QUOTAS.into_iter().enumerate() {
             let pick = |all: &Option<[UsedLimit; 6]>| all.as_ref().map(|all| all[at].clone());
             let (before, after) = (pick(&then), pick(&now));
@@ -111,7 +109,10 @@ pub fn quota(before: &World, after: &World, all: bool) -> Vec<QuotaLine> {
             if !all && before == after || nothing {
                 continue;
             }
-            let amount = |amount: i64| show(resource, amount);
+            // Usage counts cores whole; the planner's words count them in thousandths.
+            let units = if resource == QuotaResource::Cpu { 1000 } else { 1 };
+            let amount = |amount: i64| resource.show(amount.saturating_mul(units));
+            let limit = |amount: i64| resource.room(amount.saturating_mul(units));
             let used =
                 |quota: &Option<UsedLimit>| quota.as_ref().map_or_else(|| "-".to_owned(), |q| amount(q.used));
             lines.push(QuotaLine {
@@ -120,7 +121,7 @@ pub fn quota(before: &World, after: &World, all: bool) -> Vec<QuotaLine> {
                 words: [
                     used(&before),
                     used(&after),
-                    limits(before.as_ref(), after.as_ref(), &amount),
+                    limits(before.as_ref(), after.as_ref(), &limit),
                 ],
                 before,
                 after,
@@ -141,25 +142,8 @@ fn limits(before: Option<&UsedLimit>, after: Option<&UsedLimit>, amount: &dyn Fn
     }
 }
 
-/// Usage counts cores whole; the planner's words count them in thousandths.
-fn show(resource: QuotaResource, amount: i64) -> String {
-    match resource {
-        QuotaResource::Cpu => Resource::Cpu.show(amount.saturating_mul(1000)),
-        other => other.show(amount),
-    }
-}
-
-fn decision(world: &World) -> Decision {
-    Decision {
-        fleet: world.fleet.clone(),
-        plan: world.plan.clone(),
-        sequence: 1,
-        ..Decision::default()
-    }
-}
-
-fn used(decision: &Decision, tenant: &TenantName) -> Option<[UsedLimit; 6]> {
-    usage(decision, tenant.as_str()).map(|u| {
+fn used(world: &World, tenant: &TenantName) -> Option<[UsedLimit; 6]> {
+    usage(&world.fleet, &world.plan, tenant.as_str()).map(|u| {
         [
             u.servers,
             u.cores,

@@ -17,6 +17,7 @@ pub mod objects;
 pub mod redact;
 pub mod report;
 pub mod schema;
+pub mod shortage;
 pub mod simulate;
 pub mod snapshot;
 pub mod table;
@@ -206,18 +207,24 @@ impl<'a> Loaded<'a> {
         if self.what.is_empty() {
             return "nothing (the files are all there is)".to_owned();
         }
-        let count = |kind| self.base.count(kind);
+        let count = |kind, one| number(self.base.count(kind), one);
         format!(
-            "{}: {} site(s), {} rack(s), {} host(s), {} tenant(s), {} server(s), {} colocation(s)",
+            "{}: {}, {}, {}, {}, {}, {}",
             self.what,
-            count(Kind::Site),
-            count(Kind::Rack),
-            count(Kind::Node),
-            count(Kind::Tenant),
-            count(Kind::VirtualServer),
-            count(Kind::Colocation)
+            count(Kind::Site, "site"),
+            count(Kind::Rack, "rack"),
+            count(Kind::Node, "host"),
+            count(Kind::Tenant, "tenant"),
+            count(Kind::VirtualServer, "server"),
+            count(Kind::Colocation, "colocation")
         )
     }
+}
+
+/// A number of things in words.
+#[must_use]
+pub fn number(number: usize, one: &str) -> String {
+    raidc_planner::counted(i64::try_from(number).unwrap_or(i64::MAX), one)
 }
 
 fn checked(world: World) -> Result<World, Error> {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
-use raidc_controller::foreign::kubevirt::{VirtualMachine, VirtualMachineClusterInstancetype};
 use raidc_controller::inventory::translate::Seen;
+use raidc_controller::inventory::{VirtualMachine, VirtualMachineClusterInstancetype};
 use raidc_crds::{Colocation, Rack, ReplicationPolicy, Site, Tenant, VirtualServer};
 use raidc_planner::ServerId;
 use serde::de::DeserializeOwned;

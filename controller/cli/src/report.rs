@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::change::Change;
 use crate::ledgers::{QuotaLine, RackLine, SiteLine};
+use crate::shortage::Shortage;
 
 /// What a change does. All lists are sorted; what is empty says that nothing is different there.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -28,6 +29,8 @@ pub struct Report {
     pub colocations: Vec<ColocationLine>,
     /// Who waits after the change and did not wait for that before; with `--all` everybody who waits.
     pub waits: Vec<WaitLine>,
+    /// When some wait for room: which servers exceed which sites, whatever the plan, and by how much.
+    pub bottlenecks: Vec<Shortage>,
     /// How many wait as before, and are not listed.
     pub wait_as_before: usize,
     /// Racks whose figures change; with `--all` every rack.

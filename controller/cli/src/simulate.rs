@@ -4,6 +4,7 @@ use raidc_planner::{LossOutcome, Scenario, ServerId, Shed, ShedReason, Spot, sim
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::shortage::{self, Shortage};
 use crate::table::{row, table};
 use crate::world::World;
 
@@ -16,6 +17,8 @@ pub struct Simulated {
     pub outcome: LossOutcome,
     /// What each rack would have left, where it would be overloaded: nothing here means that none is.
     pub overloaded: Vec<String>,
+    /// When servers have nowhere to start: which of them exceed which sites after this loss, whatever the plan, and by how much.
+    pub bottlenecks: Vec<Shortage>,
     /// What could not be read.
     pub remarks: Vec<String>,
 }
@@ -55,8 +58,14 @@ pub fn simulate(world: &World, losses: &[String]) -> Result<Simulated, Error> {
         .filter(|(_, rack)| rack.after_watts > rack.capacity_watts)
         .map(|(name, _)| name.to_string())
         .collect();
+    let mut bottlenecks = Vec::new();
+    if !outcome.stranded.is_empty() {
+        bottlenecks = shortage::all(world);
+        bottlenecks.retain(|shortage| shortage.bottleneck.loss.as_ref() == Some(&scenario));
+    }
     Ok(Simulated {
         outcome,
+        bottlenecks,
         overloaded,
         remarks: world.broken.clone(),
     })
@@ -76,9 +85,9 @@ fn place(spot: &Spot) -> String {
 fn stopping(say: &mut impl FnMut(&str), simulated: &Simulated) {
     let outcome = &simulated.outcome;
     if outcome.shed.is_empty() && simulated.overloaded.is_empty() {
-        say("\nNothing is shed.");
+        say("\nNobody has to stop.");
     } else if outcome.shed.is_empty() {
-        say("\nNothing is shed: no server's stop would make the overloaded racks draw less.");
+        say("\nNobody has to stop: no server's stop would make the overloaded racks draw less.");
     } else {
         say("\nWho has to stop, the least important first");
         let mut rows = vec![row(["TIER", "SERVER", "RUNS AT", "WATTS", "WHY"])];
@@ -121,8 +130,13 @@ fn why(shed: &Shed) -> String {
 pub fn text(simulated: &Simulated) -> String {
     let outcome = &simulated.outcome;
     let mut text = format!(
-        "Loss of {}: {} host(s) are lost.\n",
-        outcome.scenario, outcome.hosts_lost
+        "Loss of {}: {} lost.\n",
+        outcome.scenario,
+        match outcome.hosts_lost {
+            0 => "no host is".to_owned(),
+            1 => "1 host is".to_owned(),
+            more => format!("{more} hosts are"),
+        }
     );
     let mut say = |line: &str| {
         text += line;
@@ -130,12 +144,17 @@ pub fn text(simulated: &Simulated) -> String {
     };
     let running = outcome.starts.iter().filter(|start| start.running).count();
     let off = outcome.starts.len() - running;
-    say(&format!(
-        "{running} server(s) start elsewhere, {off} more are off and keep a place, {} have a single copy and are down until it returns, {} have \
-         nowhere to start.",
-        outcome.single_copy.len(),
-        outcome.stranded.len()
-    ));
+    for (what, servers) in [
+        ("servers that start elsewhere", running),
+        ("servers that are off and only keep a place elsewhere", off),
+        (
+            "servers with a single copy, down until it returns",
+            outcome.single_copy.len(),
+        ),
+        ("protected servers with nowhere to start", outcome.stranded.len()),
+    ] {
+        say(&format!("  {what}: {servers}"));
+    }
     if !outcome.starts.is_empty() {
         say("\nWho starts where, in order");
         let mut rows = vec![row(["TIER", "SERVER", "RAN AT", "STARTS AT", ""])];
@@ -166,6 +185,19 @@ pub fn text(simulated: &Simulated) -> String {
         "Nowhere to start, although their policy protects them",
         &outcome.stranded,
     );
+    text += &shortage::text(&simulated.bottlenecks);
+    let mut say = |line: &str| {
+        text += line;
+        text.push('\n');
+    };
+    let mut list = |title: &str, servers: &[ServerId]| {
+        if !servers.is_empty() {
+            say(&format!("\n{title}"));
+            for server in servers {
+                say(&format!("  {server}"));
+            }
+        }
+    };
     list(
         "Down until it returns, because their policy keeps a single copy",
         &outcome.single_copy,
@@ -191,7 +223,7 @@ pub fn text(simulated: &Simulated) -> String {
     }
     if !simulated.overloaded.is_empty() {
         say(&format!(
-            "\nMore than they can carry: {}. Free power there, or start fewer servers.",
+            "\nRacks that would draw more than they can carry: {}. Free power there, or start fewer servers.",
             simulated.overloaded.join(", ")
         ));
     }

@@ -1,5 +1,7 @@
 //! Columns of text, as wide as their longest cell. No I/O.
 
+use std::fmt::Display;
+
 /// Rows of cells, the first row being the heading; columns in `right` are aligned to the right. Each line begins with `indent` and
 /// ends without spaces.
 #[must_use]
@@ -34,6 +36,16 @@ pub fn table(indent: &str, right: &[usize], rows: &[Vec<String>]) -> String {
 #[must_use]
 pub fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.into_iter().map(str::to_owned).collect()
+}
+
+/// `before → after`, or one figure when they are the same or there is only one.
+#[must_use]
+pub fn arrow<T: Display + PartialEq>(before: Option<T>, after: Option<T>) -> String {
+    match (before, after) {
+        (Some(before), Some(after)) if before != after => format!("{before} → {after}"),
+        (_, Some(figure)) | (Some(figure), None) => figure.to_string(),
+        (None, None) => String::new(),
+    }
 }
 
 #[cfg(test)]

@@ -6,14 +6,13 @@
     reason = "a page of text: writing into it would only add results that cannot fail"
 )]
 
-use std::fmt::Display;
-
 use raidc_planner::{RackLedger, Resource, SiteLedger};
 
 use crate::change::Change;
 use crate::kinds::Kind;
 use crate::report::{ColocationLine, Pair, Report, ServerLine, WaitLine};
-use crate::table::{row, table};
+use crate::shortage;
+use crate::table::{arrow, row, table};
 
 /// The report.
 #[must_use]
@@ -27,11 +26,12 @@ pub fn plan(report: &Report) -> String {
     section(&mut text, "Servers", &servers(&named));
     section(
         &mut text,
-        "Other servers that stand otherwise because of it",
+        "Other servers whose place, reserve or copies change because of it",
         &servers(&others),
     );
     section(&mut text, "Colocations", &colocations(&report.colocations));
     section(&mut text, "Waiting", &waiting(report));
+    text += &shortage::text(&report.bottlenecks);
     section(&mut text, "Warnings", &lines(&report.warnings));
     section(&mut text, "Power of racks, in watts", &racks(report));
     section(&mut text, "Capacity of sites", &sites(report));
@@ -136,7 +136,7 @@ fn servers(lines: &[&ServerLine]) -> String {
         "RUNS AT",
         "AFTER A LOSS STARTS AT",
         "COPIES AT",
-        "W",
+        "WATTS",
     ])];
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for line in lines {
@@ -240,15 +240,6 @@ fn waiting(report: &Report) -> String {
     text
 }
 
-/// `before → after`, or one figure when they are the same or there is only one.
-fn arrow<T: Display + PartialEq>(before: Option<T>, after: Option<T>) -> String {
-    match (before, after) {
-        (Some(before), Some(after)) if before != after => format!("{before} → {after}"),
-        (_, Some(figure)) | (Some(figure), None) => figure.to_string(),
-        (None, None) => String::new(),
-    }
-}
-
 /// The name of what has figures, marked when it is new or goes.
 fn marked<T>(name: &str, before: Option<&T>, after: Option<&T>) -> String {
     let change = match (before, after) {
@@ -313,46 +304,35 @@ fn sites(report: &Report) -> String {
         return String::new();
     }
     let mut rows = vec![row([
-        "  SITE", "HOSTS", "SERVERS", "CORES", "OF", "MEMORY", "OF", "STORAGE", "OF",
+        "  SITE", "HOSTS", "SERVERS", "CPU", "CEILING", "MEMORY", "CEILING", "STORAGE", "OF",
     ])];
     for line in &report.sites {
         let whole = |read: fn(&SiteLedger) -> i64| {
             arrow(line.before.as_ref().map(read), line.after.as_ref().map(read))
         };
-        let amount = |resource: Resource, read: fn(&SiteLedger) -> Option<i64>| {
-            let side = |ledger: &Option<SiteLedger>| {
-                let ledger = ledger.as_ref()?;
-                Some(read(ledger).map_or_else(|| "no limit".to_owned(), |amount| shown(resource, amount)))
-            };
+        let used = |resource: Resource, read: fn(&SiteLedger) -> i64| {
+            let side =
+                |ledger: &Option<SiteLedger>| ledger.as_ref().map(|ledger| resource.show(read(ledger)));
             arrow(side(&line.before), side(&line.after))
+        };
+        let limit = |resource: Resource, read: fn(&SiteLedger) -> Option<i64>| {
+            let told =
+                |ledger| read(ledger).map_or_else(|| "no limit".to_owned(), |amount| resource.room(amount));
+            arrow(line.before.as_ref().map(told), line.after.as_ref().map(told))
         };
         rows.push(row([
             &marked(&line.site, line.before.as_ref(), line.after.as_ref()),
             &whole(|l| l.hosts_usable),
             &whole(|l| l.servers),
-            &amount(Resource::Cpu, |l| Some(l.cpu_used_milli)),
-            &amount(Resource::Cpu, |l| Some(l.cpu_ceiling_milli)),
-            &amount(Resource::Memory, |l| Some(l.memory_used_mib)),
-            &amount(Resource::Memory, |l| Some(l.memory_ceiling_mib)),
-            &amount(Resource::Storage, |l| Some(l.storage_used_mib)),
-            &amount(Resource::Storage, |l| l.storage_mib),
+            &used(Resource::Cpu, |l| l.cpu_used_milli),
+            &limit(Resource::Cpu, |l| Some(l.cpu_ceiling_milli)),
+            &used(Resource::Memory, |l| l.memory_used_mib),
+            &limit(Resource::Memory, |l| Some(l.memory_ceiling_mib)),
+            &used(Resource::Storage, |l| l.storage_used_mib),
+            &limit(Resource::Storage, |l| l.storage_mib),
         ]));
     }
     table("  ", &[1, 2, 3, 4, 5, 6, 7, 8], &rows)
-}
-
-/// In tables: cores without the word, bytes in whole GiB rounded up, so that no use is shown as less than it is.
-fn shown(resource: Resource, amount: i64) -> String {
-    match resource {
-        Resource::Cpu => {
-            let text = Resource::Cpu.show(amount);
-            text.trim_end_matches(" cores").to_owned()
-        }
-        Resource::Memory | Resource::Storage => {
-            format!("{} GiB", amount.saturating_add(1023).div_euclid(1024))
-        }
-        Resource::Watts => resource.show(amount),
-    }
 }
 
 fn quotas(report: &Report) -> String {
@@ -370,9 +350,8 @@ fn quotas(report: &Report) -> String {
 fn losses(report: &Report) -> String {
     let mut text = String::new();
     for line in &report.losses {
-        let count = |side: Option<i64>| {
-            side.map_or_else(|| "not possible".to_owned(), |n| format!("{n} without a place"))
-        };
+        let count =
+            |side: Option<i64>| side.map_or_else(|| "not a possible loss".to_owned(), |n| n.to_string());
         let verdict = match (line.is_worse(), line.stranded_before) {
             (true, Some(0) | None) => "would no longer be survived",
             (true, Some(_)) => "gets worse",
@@ -380,7 +359,7 @@ fn losses(report: &Report) -> String {
             (false, _) => "gets better",
         };
         text += &format!(
-            "  {} {verdict}: {} → {}\n",
+            "  {} {verdict}: servers with nowhere to start {} → {}\n",
             line.loss,
             count(line.stranded_before),
             count(line.stranded_after)

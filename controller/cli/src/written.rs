@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Node;
-use raidc_controller::foreign::kubevirt::VirtualMachineClusterInstancetype;
+use raidc_controller::inventory::VirtualMachineClusterInstancetype;
 use raidc_crds::{Colocation, Drill, Failover, Rack, ReplicationPolicy, Site, Tenant, VirtualServer, names};
 use serde_json::{Value, json};
 

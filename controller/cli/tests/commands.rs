@@ -10,6 +10,7 @@ use std::path::Path;
 use support::{EXAMPLES, raidc, snapshot, with_examples};
 
 const CHANGE: &str = "controller/cli/tests/data/change.yaml";
+const CROWD: &str = "controller/cli/tests/data/crowd.yaml";
 const BREAKER: &str = "controller/cli/tests/data/breaker.yaml";
 
 /// Compares, or accepts. The exit code is the first line.
@@ -168,6 +169,19 @@ fn no_command_says_anything_else_about_the_examples() {
             "--fleet",
             fleet,
         ],
+    );
+    check("plan-crowd", &["plan", "-f", CROWD, "--fleet", fleet]);
+    check(
+        "plan-crowd-json",
+        &["plan", "-o", "json", "-f", CROWD, "--fleet", fleet],
+    );
+    check(
+        "explain-crowd",
+        &["explain", "server/kuldiga/maps-b", "-f", CROWD, "--fleet", fleet],
+    );
+    check(
+        "simulate-crowd",
+        &["simulate", "--lose", "site/talsi", "-f", CROWD, "--fleet", fleet],
     );
     let some = [
         "-f",

@@ -45,7 +45,7 @@ fn all_mistakes_are_named_not_only_the_first() {
     let text = format!("{SERVER}spec: {{size: 1, image: 2}}\n---\nx: 1\n");
     let path = file(&folder, "input.yaml", &text);
     let ran = raidc(&["plan", "-f", path.to_str().expect("letters")]);
-    assert!(ran.err.starts_with("raidc: 3 mistake(s)"), "{}", ran.err);
+    assert!(ran.err.starts_with("raidc: 3 mistakes"), "{}", ran.err);
 }
 
 #[test]

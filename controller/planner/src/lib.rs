@@ -70,7 +70,7 @@ pub use plan::{
 };
 pub use planner::Planner;
 pub use preflight::preflight_drain;
-pub use reason::{Considered, QuotaResource, Resource, Waiting, WaitingOn};
+pub use reason::{Considered, QuotaResource, Resource, Waiting, WaitingOn, counted};
 pub use scenario::{Scenario, ScenarioParseError};
 
 /// Decides where everything goes: keeps what stands, mends what does not, protects, and admits who waits in turn.

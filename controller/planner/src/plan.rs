@@ -1,6 +1,7 @@
 //! The plan: the whole answer, decisions, reasons and ledgers. No I/O.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -251,6 +252,16 @@ pub enum ExcessOf {
     Rack(RackName),
     /// A site's ceiling or storage.
     Site(SiteName),
+}
+
+impl fmt::Display for ExcessOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(host) => write!(f, "host/{host}"),
+            Self::Rack(rack) => write!(f, "rack/{rack}"),
+            Self::Site(site) => write!(f, "site/{site}"),
+        }
+    }
 }
 
 /// Something fuller than it may be because of what was there before; nothing new was put on it, and there was no

@@ -14,7 +14,7 @@ use crate::outcome::{
     Blocker, Changed, DrainMove, DrainTarget, How, Preflight, Stays, Unprotected, Verdict, WorseLoss,
 };
 use crate::plan::{Move, MoveKind, Plan, PlanOptions, Spot};
-use crate::reason::WaitingOn;
+use crate::reason::{WaitingOn, counted};
 use crate::why;
 use crate::world::{self, count};
 
@@ -185,8 +185,8 @@ fn stays(drained: &Fleet, after: &Plan, target: &DrainTarget, options: &PlanOpti
             .count();
         let (reason, why, fixes) = if count(limited) >= options.max_moves.max(0) {
             let why = format!(
-                "no more than {} server(s) may move in one plan",
-                options.max_moves.max(0)
+                "no more than {} may move in one plan",
+                counted(options.max_moves.max(0), "server")
             );
             (
                 "MoveLimit",
@@ -353,9 +353,15 @@ fn blockers(found: &Preflight, after: &Plan, target: &DrainTarget, fleet: &Fleet
             servers: count(found.unprotected.len()),
         });
     }
-    if !found.losses.is_empty() {
-        blocked.push(Blocker::Losses {
-            losses: count(found.losses.len()),
+    let (survived, worse): (Vec<_>, Vec<_>) = found.losses.iter().partition(|loss| loss.stranded_before == 0);
+    if !survived.is_empty() {
+        blocked.push(Blocker::LossesNotSurvived {
+            losses: count(survived.len()),
+        });
+    }
+    if !worse.is_empty() {
+        blocked.push(Blocker::LossesWorse {
+            losses: count(worse.len()),
         });
     }
     let had_place = |id: &&DemandId| match id {

@@ -170,6 +170,16 @@ proptest! {
         for moved in &found.moves {
             prop_assert!(then.moves.iter().any(|other| other.kind == MoveKind::Primary && other.server == moved.server));
         }
+        // A loss that is not survived now is never said to be.
+        for loss in &found.losses {
+            prop_assert!(loss.stranded_after > loss.stranded_before);
+        }
+        let lost = found.losses.iter().filter(|loss| loss.stranded_before == 0).count();
+        let said = found.blocked.iter().find_map(|blocker| match blocker {
+            Blocker::LossesNotSurvived { losses } => Some(*losses),
+            _ => None,
+        });
+        prop_assert_eq!(said.unwrap_or(0), i64::try_from(lost).unwrap_or(i64::MAX));
         if found.verdict == Verdict::Blocked {
             prop_assert!(!found.blocked.is_empty());
         } else {

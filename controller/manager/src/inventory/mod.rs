@@ -13,4 +13,8 @@ pub mod servers;
 pub mod stores;
 pub mod translate;
 mod trim;
+pub mod usage;
 pub mod watched;
+
+/// Objects of KubeVirt that the inventory reads, for those who bring them in without a cluster.
+pub use crate::foreign::kubevirt::{VirtualMachine, VirtualMachineClusterInstancetype};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::fleet::State;
 use crate::ids::{ColocationId, DemandId, HostName, RackName, ServerId, SiteName};
 use crate::plan::{Move, Plan, RackLedger, SiteLedger, Spot};
+use crate::reason::counted;
 use crate::scenario::Scenario;
 
 /// What is to be drained.
@@ -44,7 +45,7 @@ pub enum Verdict {
     /// Nothing is there that would have to leave.
     #[default]
     Nothing,
-    /// Everything leaves, and whatever loss is survived now is survived meanwhile.
+    /// Everything leaves, and meanwhile no loss leaves more servers without a place than it would now.
     Ready,
     /// Not without what `Preflight::blocked` says.
     Blocked,
@@ -174,7 +175,12 @@ pub enum Blocker {
         servers: i64,
     },
     /// Losses that are survived now would not be.
-    Losses {
+    LossesNotSurvived {
+        /// How many.
+        losses: i64,
+    },
+    /// Losses that are not survived now would leave more servers without a place than they would now.
+    LossesWorse {
         /// How many.
         losses: i64,
     },
@@ -191,30 +197,61 @@ impl fmt::Display for Blocker {
                 f,
                 "it is {state:?}, or its site or rack is, so that what is there is not known: bring it back first, or grant a failover"
             ),
-            Self::ServersStay { servers } => write!(f, "{servers} server(s) find no place elsewhere"),
+            Self::ServersStay { servers } => {
+                write!(f, "{} no place elsewhere", some(*servers, "finds", "find"))
+            }
             Self::ServersDown { servers } => write!(
                 f,
-                "{servers} server(s) that have lost their place would find none: start them first"
+                "{} would find none: start them first",
+                some(*servers, "that has lost its place", "that have lost their places")
             ),
             Self::ReservesStay { servers } => write!(
                 f,
-                "the reserves of {servers} server(s) find no host elsewhere: after a loss they would have to start there"
+                "the reserves of {} find no host elsewhere: after a loss they would have to start there",
+                counted(*servers, "server")
             ),
             Self::CopiesStay { servers } => write!(
                 f,
-                "copies of {servers} server(s) find no other site: they would be out of reach while the site is off"
+                "the copies of {} find no other site: they would be out of reach while the site is off",
+                counted(*servers, "server")
             ),
             Self::Unprotected { servers } => write!(
                 f,
-                "{servers} server(s) would run without the reserve or the copies that they have now"
+                "{} would run without the reserve or the copies of now",
+                counted(*servers, "server")
             ),
-            Self::Losses { losses } => {
-                write!(
-                    f,
-                    "{losses} loss(es) that are survived now would not be survived meanwhile"
+            Self::LossesNotSurvived { losses } => write!(
+                f,
+                "{} would not be survived meanwhile",
+                lost(*losses, "that is survived now", "that are survived now")
+            ),
+            Self::LossesWorse { losses } => write!(
+                f,
+                "{} would meanwhile leave still more servers with nowhere to start",
+                lost(
+                    *losses,
+                    "that is not survived now either",
+                    "that are not survived now either"
                 )
-            }
+            ),
         }
+    }
+}
+
+/// `1 server finds`, `2 servers find`.
+fn some(servers: i64, one: &str, more: &str) -> String {
+    format!(
+        "{} {}",
+        counted(servers, "server"),
+        if servers == 1 { one } else { more }
+    )
+}
+
+fn lost(losses: i64, one: &str, more: &str) -> String {
+    if losses == 1 {
+        format!("1 loss {one}")
+    } else {
+        format!("{losses} losses {more}")
     }
 }
 
@@ -236,7 +273,7 @@ pub struct Preflight {
     pub stays: Vec<Stays>,
     /// Servers that would lose their reserve or copies.
     pub unprotected: Vec<Unprotected>,
-    /// Losses that would be survived no longer, or by fewer. The loss of the target itself is not among them.
+    /// Losses that would leave more servers without a place than now. The loss of the target itself is not among them.
     pub losses: Vec<WorseLoss>,
     /// Demands that would find a place now and would then wait.
     pub waiting: Vec<DemandId>,

@@ -130,12 +130,12 @@ impl fmt::Display for Explanation {
             write!(f, "  {site}: ")?;
             match &view.closed {
                 Some(why) => write!(f, "{why}")?,
-                None => write!(f, "{} host(s) fit", view.fit)?,
+                None => write!(f, "hosts that fit: {}", view.fit)?,
             }
             refusals(f, &view.refused)?;
             // One rack says no more than its site.
             for (rack, view) in view.racks.iter().filter(|_| view.racks.len() > 1) {
-                write!(f, "    {rack}: {} host(s) fit", view.fit)?;
+                write!(f, "    {rack}: hosts that fit: {}", view.fit)?;
                 refusals(f, &view.refused)?;
             }
         }
@@ -148,7 +148,7 @@ impl fmt::Display for Explanation {
 
 fn refusals(f: &mut fmt::Formatter<'_>, refused: &BTreeMap<String, i64>) -> fmt::Result {
     for (reason, hosts) in refused {
-        write!(f, ", {hosts} {reason}")?;
+        write!(f, "; {hosts} refused by {reason}")?;
     }
     writeln!(f)
 }

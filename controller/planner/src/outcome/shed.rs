@@ -63,7 +63,7 @@ impl fmt::Display for Shed {
         } else {
             "has to stay off"
         };
-        write!(f, "tier {} {verb}, {} W less: ", self.tier, self.watts)?;
+        write!(f, "{verb} (tier {}, draws {} W): ", self.tier, self.watts)?;
         match &self.reason {
             ShedReason::Rack { rack, over_watts } => write!(
                 f,

@@ -13,7 +13,7 @@ use crate::fleet::ApartBy;
 use crate::ids::{RackName, RiskName, SiteName};
 use crate::scenario::Scenario;
 
-pub use measure::{QuotaResource, Resource};
+pub use measure::{QuotaResource, Resource, counted};
 
 /// The constraint that keeps a demand out: the nearest one, that is the one whose mending lets it in soonest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::measure::{cores, gib};
+use super::measure::{Resource, counted};
 use super::{Waiting, WaitingOn};
 use crate::fleet::ApartBy;
 use crate::ids::SiteName;
@@ -26,66 +26,84 @@ impl fmt::Display for WaitingOn {
                 used,
                 limit,
                 asked,
-            } => write!(
-                f,
-                "every site it may use is at its ceiling; the nearest, {site}, has {} of {} in use and {} \
-                 was asked: free {} there, add hosts or raise its ceiling",
-                resource.show(*used),
-                resource.amount(*limit),
-                resource.show(*asked),
-                resource.show(used + asked - limit),
-            ),
-            Self::HostCores { asked, largest } => write!(
-                f,
-                "it asks for {} and the largest host it may use has {}: choose a smaller size",
-                cores(*asked),
-                cores(*largest)
-            ),
+            } => {
+                let short = resource.short(*asked, limit.saturating_sub(*used));
+                write!(
+                    f,
+                    "no site that it may use has room below its ceiling: it asks for {} and the nearest, {site} (ceiling \
+                     {}), {}: free {} there, or add hosts, or raise its ceiling",
+                    short.asked,
+                    resource.room(*limit),
+                    short.has(),
+                    short.lack,
+                )
+            }
+            Self::HostCores { asked, largest } => {
+                write!(
+                    f,
+                    "it asks for {} and the largest host that it may use has {}: choose a smaller size",
+                    Resource::Cpu.show(*asked),
+                    Resource::Cpu.room(*largest)
+                )
+            }
             Self::HostMemory { asked, largest } => write!(
                 f,
-                "it asks for {} with overhead and the largest host it may use has {}: choose a smaller size",
-                gib(*asked),
-                gib(*largest)
+                "it asks for {}, KubeVirt's own need for it included, and the largest host that it may use has {}: choose a \
+                 smaller size",
+                Resource::Memory.amount(*asked),
+                Resource::Memory.room(*largest)
             ),
             Self::HostFull {
                 resource,
                 asked,
                 free,
-            } => write!(
-                f,
-                "no host has room: it asks for {} and the nearest host has {} left beside its reserves: \
-                 add a host, or stop {}",
-                resource.amount(*asked),
-                resource.show((*free).max(0)),
-                resource.show(asked - free),
-            ),
+            } => {
+                let short = resource.short(*asked, *free);
+                write!(
+                    f,
+                    "no host has room: it asks for {} and the nearest host {} beside what is reserved there: add a host, or \
+                     stop servers there that use {}",
+                    short.asked,
+                    short.has(),
+                    short.lack,
+                )
+            }
             Self::RackWatts {
                 rack,
                 asked,
                 headroom,
-            } => write!(
-                f,
-                "no rack has the power: the nearest, {rack}, has {headroom} W left on its surviving feed and {asked} W \
-                 was asked: free {} W there or add a feed",
-                asked - headroom
-            ),
+            } => {
+                let short = Resource::Watts.short(*asked, *headroom);
+                write!(
+                    f,
+                    "no rack has the power: it asks for {} and the nearest, {rack}, {} on its surviving feed: free {} there, \
+                     or add a feed",
+                    short.asked,
+                    short.has(),
+                    short.lack,
+                )
+            }
             Self::ReserveForLoss {
                 lost,
                 resource,
                 asked,
                 free,
-            } => write!(
-                f,
-                "it could run now, but after the loss of {lost} no host could start it: it asks for {} and \
-                 the nearest host has {} left for that loss: free {} or add a host at another site",
-                resource.amount(*asked),
-                resource.show((*free).max(0)),
-                resource.show(asked - free),
-            ),
+            } => {
+                let short = resource.short(*asked, *free);
+                write!(
+                    f,
+                    "it could run now, but after the loss of {lost} no host could start it: it asks for {} and the nearest \
+                     host {} for that loss: free {} there, or add a host at another site",
+                    short.asked,
+                    short.has(),
+                    short.lack,
+                )
+            }
             Self::NoSecondSite { copies, sites } => write!(
                 f,
-                "its policy keeps {copies} copies at different sites and {sites} site(s) can hold one: allow more sites \
-                 or choose a policy with fewer copies"
+                "its policy keeps {copies} copies at different sites and {} can hold one: allow more sites, or \
+                 choose a policy with fewer copies",
+                counted(*sites, "site")
             ),
             Self::SharedRisk { copies, risk } => write!(
                 f,
@@ -100,8 +118,9 @@ impl fmt::Display for WaitingOn {
             ),
             Self::HostsAsleep { hosts } => write!(
                 f,
-                "it has to start at once after a loss and the {hosts} host(s) that could be reserved for it are off: switch \
-                 one on, or choose a policy that allows more time"
+                "it has to start at once after a loss and every host that could be reserved for it is off ({}): switch one \
+                 on, or choose a policy that allows more time",
+                counted(*hosts, "host")
             ),
             Self::DevicesRoom { device, fit, needed } => write!(
                 f,
@@ -121,28 +140,31 @@ impl fmt::Display for WaitingOn {
                 asked,
             } => write!(
                 f,
-                "quota {}: {} of {} used and {} asked: free {} or ask the platform team for more",
+                "quota {}: {} of {} used and {} asked: free {}, or ask the platform team for more",
                 resource.field(),
                 resource.show(*used),
-                resource.show(*limit),
+                resource.room(*limit),
                 resource.show(*asked),
                 resource.show(used + asked - limit),
             ),
-            Self::Storage { site, asked, free } => write!(
-                f,
-                "no site has the storage for it and its copies: it asks for {} each and {site} has {} left: free {} or \
-                 add storage",
-                gib(*asked),
-                gib((*free).max(0)),
-                gib(asked - free)
-            ),
+            Self::Storage { site, asked, free } => {
+                let short = Resource::Storage.short(*asked, *free);
+                write!(
+                    f,
+                    "no site has the storage for it and its copies: it asks for {} at each and {site} {}: free {} there, or add \
+                     storage",
+                    short.asked,
+                    short.has(),
+                    short.lack,
+                )
+            }
             Self::RackUnits {
                 device,
                 asked,
                 largest,
             } => write!(
                 f,
-                "device {device} needs {asked} rack units in a row and the largest gap is {largest}: free units or split \
+                "device {device} needs {asked} rack units in a row and the largest gap is {largest}: free units, or split \
                  the device"
             ),
             Self::Feeds { device, asked, most } => write!(
@@ -156,12 +178,13 @@ impl fmt::Display for WaitingOn {
             } => write!(
                 f,
                 "device {device} has to be apart from the others: that needs {needed} places and there are {there}: weaken \
-                 the spread or allow more sites"
+                 the spread, or allow more sites"
             ),
             Self::SitesClosed { allowed } => write!(
                 f,
-                "none of the {allowed} site(s) it may use takes anything new now (cordoned, draining, fenced or \
-                 unreadable): wait until one is active again"
+                "no site that it may use takes anything new now ({}; cordoned, draining, fenced or unreadable): wait \
+                 until one is active again, or allow another site",
+                counted(*allowed, "site")
             ),
             Self::CopySitesClosed { sites } => write!(
                 f,
@@ -186,9 +209,20 @@ impl fmt::Display for WaitingOn {
                 )
             }
             Self::Malformed { field, message } => write!(f, "{field} {message}: correct it"),
+            // The search for places was cut short.
+            Self::Queue { ahead: ..=0 } => f.write_str(
+                "a place was not found within the time that one plan has, though there seems to be one: it is looked for again \
+                 by itself",
+            ),
+            Self::Queue { ahead: 1 } => f.write_str(
+                "one that is older or more important waits for the room that it would take: it follows by itself when that one \
+                 has a place",
+            ),
             Self::Queue { ahead } => write!(
                 f,
-                "{ahead} older or more important demand(s) wait for the room it would take: it follows when they are in"
+                "{} that are older or more important wait for the room that it would take: it follows by itself when they have \
+                 a place",
+                about(*ahead)
             ),
             Self::NoCopyElsewhere { site } => write!(
                 f,
@@ -207,6 +241,20 @@ impl fmt::Display for WaitingOn {
 fn listed(sites: &[SiteName]) -> String {
     let names: Vec<&str> = sites.iter().map(SiteName::as_str).collect();
     names.join(", ")
+}
+
+/// The length of a queue: exact while it is short. Behind a long one, each that leaves it would be a write to every
+/// object in it.
+fn about(ahead: i64) -> String {
+    let mut step = 1;
+    while ahead / step >= 20 {
+        step *= 10;
+    }
+    if step == 1 {
+        ahead.to_string()
+    } else {
+        format!("more than {}", (ahead - 1) / step * step)
+    }
 }
 
 fn level(by: ApartBy) -> &'static str {

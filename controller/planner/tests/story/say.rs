@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use raidc_planner::{
-    Fleet, LossOutcome, MoveKind, Plan, Preflight, ServerPlan, Shed, Spot, StartIfShed, Survival,
+    Fleet, LossOutcome, MoveKind, Plan, Preflight, Resource, ServerPlan, Shed, Spot, StartIfShed, Survival,
+    counted,
 };
 
 use super::Story;
@@ -73,14 +74,12 @@ pub(crate) fn plan(out: &mut String, _fleet: &Fleet, before: &Plan, next: &Plan)
         let _ = writeln!(out, "{id} waits, {}: {waiting}", waiting.reason());
     }
     for excess in &next.excesses {
-        let show = |amount: i64| excess.resource.show(amount);
         let _ = writeln!(
             out,
-            "too full: {:?} {}: {} of {}",
+            "too full: {}: {} of {}",
             excess.of,
-            excess.resource,
-            show(excess.used),
-            show(excess.limit)
+            excess.resource.amount(excess.used),
+            excess.resource.room(excess.limit)
         );
     }
     shed(out, &next.shed, &next.starts_if_shed);
@@ -146,8 +145,8 @@ pub(crate) fn loss(out: &mut String, loss: &LossOutcome) {
     }
     let _ = writeln!(
         out,
-        "{} hosts lost, {} start elsewhere, {} stranded",
-        loss.hosts_lost,
+        "{} lost, {} start elsewhere, {} with nowhere to start",
+        counted(loss.hosts_lost, "host"),
         loss.starts.len(),
         loss.stranded.len()
     );
@@ -221,11 +220,11 @@ pub(crate) fn drain(out: &mut String, found: &Preflight) {
     for (site, change) in &found.sites {
         let _ = writeln!(
             out,
-            "{site} then uses {} of {} cores and {} of {} GiB to the ceiling",
-            change.after.cpu_used_milli / 1000,
-            change.after.cpu_ceiling_milli / 1000,
-            change.after.memory_used_mib / 1024,
-            change.after.memory_ceiling_mib / 1024
+            "{site} then uses {} and {}; its ceiling: {} and {}",
+            Resource::Cpu.show(change.after.cpu_used_milli),
+            Resource::Memory.show(change.after.memory_used_mib),
+            Resource::Cpu.room(change.after.cpu_ceiling_milli),
+            Resource::Memory.room(change.after.memory_ceiling_mib)
         );
     }
     let _ = writeln!(
@@ -259,26 +258,29 @@ pub(crate) fn sites(story: &mut Story) {
     for (name, site) in &story.plan.sites {
         let survives = match &site.survives {
             Survival::Survives => "its loss is survived".to_owned(),
-            Survival::Loses { first, servers } => format!("its loss strands {servers}, {first} first"),
+            Survival::Loses { first, servers } => format!(
+                "its loss leaves {} with nowhere to start, {first} first",
+                counted(*servers, "server")
+            ),
             Survival::Unknown => "whether its loss is survived is not known".to_owned(),
         };
         let _ = writeln!(
             story.out,
-            "{name}: {} of {} cores to the ceiling, {} of {} GiB, {} servers, {} reserves; {survives}",
-            site.cpu_used_milli / 1000,
-            site.cpu_ceiling_milli / 1000,
-            site.memory_used_mib / 1024,
-            site.memory_ceiling_mib / 1024,
-            site.servers,
-            site.backups
+            "{name}: {} of {} to the ceiling, {} of {}, {}, {}; {survives}",
+            Resource::Cpu.show(site.cpu_used_milli),
+            Resource::Cpu.room(site.cpu_ceiling_milli),
+            Resource::Memory.show(site.memory_used_mib),
+            Resource::Memory.room(site.memory_ceiling_mib),
+            counted(site.servers, "server"),
+            counted(site.backups, "reserve")
         );
     }
     for (from, row) in &story.plan.pairs {
         for (to, load) in row {
             let _ = writeln!(
                 story.out,
-                "when {from} is lost, {} servers go to {to}, then {} % full",
-                load.servers,
+                "when {from} is lost, to {to}: {}, then {} % full",
+                counted(load.servers, "server"),
                 load.share_permille / 10
             );
         }
@@ -289,7 +291,7 @@ pub(crate) fn scenarios(story: &mut Story) {
     for summary in &story.plan.scenarios {
         let _ = writeln!(
             story.out,
-            "{}: {} displaced, {} start elsewhere, {} with one copy, {} stranded",
+            "{}: {} displaced, {} start elsewhere, {} with one copy, {} with nowhere to start",
             summary.scenario, summary.displaced, summary.restarted, summary.single_copy, summary.stranded
         );
     }

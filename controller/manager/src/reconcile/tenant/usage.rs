@@ -1,63 +1,19 @@
-//! What a tenant uses of its quota, counted from the planner's own fleet and plan, so that status and admission agree. No I/O.
+//! What a tenant uses of its quota as decided now, and what of it is too much. No I/O.
 
 use raidc_crds::tenant::QuotaUsage;
 use raidc_crds::tenant::UsedLimit;
-use raidc_planner::Quota;
-use raidc_planner::TenantName;
 
 use crate::Decision;
+use crate::inventory;
 
-/// Used and limit of everything that has a place; what waits is not used. Copies and reserves are the platform's.
+/// Used and limit of everything that has a place.
 ///
 /// `None` while no plan has been made: an unknown use is not none.
 #[must_use]
 pub fn usage(decision: &Decision, tenant: &str) -> Option<QuotaUsage> {
-    if !decision.is_made() {
-        return None;
-    }
-    let name = TenantName::from(tenant);
-    let limits = decision.fleet.tenants.get(&name)?.quota.clone();
-    let mut used = Quota {
-        servers: Some(0),
-        cpu_milli: Some(0),
-        memory_mib: Some(0),
-        storage_mib: Some(0),
-        watts: Some(0),
-        rack_units: Some(0),
-    };
-    let add = |sum: &mut Option<i64>, amount: i64| *sum = sum.map(|s| s.saturating_add(amount));
-    for (id, server) in &decision.fleet.servers {
-        if server.tenant == name && decision.plan.servers.contains_key(id) {
-            add(&mut used.servers, 1);
-            add(&mut used.cpu_milli, server.cpu_milli);
-            add(&mut used.memory_mib, server.memory_mib);
-            add(&mut used.storage_mib, server.storage_mib);
-        }
-    }
-    for (id, colocation) in &decision.fleet.colocations {
-        // As the planner does, a colocation counts whole once any of its devices has a place.
-        let placed = decision.plan.colocations.get(id).is_some_and(|p| !p.is_empty());
-        if colocation.tenant == name && placed {
-            for device in &colocation.devices {
-                add(&mut used.watts, device.watts);
-                add(&mut used.rack_units, device.units);
-            }
-        }
-    }
-    let pair = |used: Option<i64>, limit: Option<i64>| UsedLimit {
-        used: used.unwrap_or_default(),
-        limit,
-    };
-    // Cores are whole in the API: a started core counts, a limit is exact because it was written in cores.
-    let cores = used.cpu_milli.map(|milli| milli.saturating_add(999) / 1000);
-    Some(QuotaUsage {
-        servers: pair(used.servers, limits.servers),
-        cores: pair(cores, limits.cpu_milli.map(|milli| milli / 1000)),
-        memory_mib: pair(used.memory_mib, limits.memory_mib),
-        storage_mib: pair(used.storage_mib, limits.storage_mib),
-        watts: pair(used.watts, limits.watts),
-        rack_units: pair(used.rack_units, limits.rack_units),
-    })
+    let made = decision.is_made();
+    made.then(|| inventory::usage::usage(&decision.fleet, &decision.plan, tenant))
+        .flatten()
 }
 
 /// The limits that are exceeded, as their fields in `spec.quota` are called.
@@ -84,10 +40,12 @@ mod tests {
     use raidc_planner::ColocationId;
     use raidc_planner::Device;
     use raidc_planner::DevicePlace;
+    use raidc_planner::Quota;
     use raidc_planner::Server;
     use raidc_planner::ServerId;
     use raidc_planner::ServerPlan;
     use raidc_planner::Tenant;
+    use raidc_planner::TenantName;
 
     fn decision() -> Decision {
         let mut decision = Decision {
