@@ -183,8 +183,9 @@ pub fn text(explained: &Explained) -> String {
             cells.extend(is_server.then(|| view.fit.to_string()));
             cells.push(against(view.closed.as_deref(), &view.refused, is_server));
             rows.push(cells);
-            // One rack says no more than its site.
-            for (rack, view) in view.racks.iter().filter(|_| view.racks.len() > 1) {
+            // One rack says no more than its site, and a closed site is closed in all of them.
+            let tells_more = view.racks.len() > 1 && view.closed.is_none();
+            for (rack, view) in view.racks.iter().filter(|_| tells_more) {
                 rows.push(row([
                     &format!("  {rack}"),
                     &view.fit.to_string(),

@@ -108,13 +108,17 @@ fn explain_server(fleet: &Fleet, plan: &Plan, id: &ServerId, explanation: &mut E
 
 fn explain_colocation(fleet: &Fleet, plan: &Plan, id: &ColocationId, explanation: &mut Explanation) {
     for place in plan.colocations.get(id).into_iter().flatten() {
+        let units = match place.units {
+            ..=1 => format!("unit {}", place.lowest_unit),
+            more => format!(
+                "units {} to {}",
+                place.lowest_unit,
+                place.lowest_unit.saturating_add(more - 1)
+            ),
+        };
         explanation.placed.push(format!(
-            "device {} stands at {}, rack {}, units {} to {}",
-            place.device,
-            place.site,
-            place.rack,
-            place.lowest_unit,
-            place.lowest_unit.saturating_add(place.units - 1)
+            "device {} stands at {}, rack {}, {units}",
+            place.device, place.site, place.rack
         ));
     }
     let allowed = fleet
