@@ -125,6 +125,15 @@ fn why(shed: &Shed) -> String {
     }
 }
 
+/// Servers under a title; empty when there are none.
+fn list(title: &str, servers: &[ServerId]) -> String {
+    if servers.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<String> = servers.iter().map(|server| format!("  {server}\n")).collect();
+    format!("\n{title}\n{}", lines.concat())
+}
+
 /// The outcome for people.
 #[must_use]
 pub fn text(simulated: &Simulated) -> String {
@@ -173,35 +182,19 @@ pub fn text(simulated: &Simulated) -> String {
         }
         say(table("  ", &[0], &rows).trim_end_matches('\n'));
     }
-    let mut list = |title: &str, servers: &[ServerId]| {
-        if !servers.is_empty() {
-            say(&format!("\n{title}"));
-            for server in servers {
-                say(&format!("  {server}"));
-            }
-        }
-    };
-    list(
+    text += &list(
         "Nowhere to start, although their policy protects them",
         &outcome.stranded,
     );
     text += &shortage::text(&simulated.bottlenecks);
+    text += &list(
+        "Down until it returns, because their policy keeps a single copy",
+        &outcome.single_copy,
+    );
     let mut say = |line: &str| {
         text += line;
         text.push('\n');
     };
-    let mut list = |title: &str, servers: &[ServerId]| {
-        if !servers.is_empty() {
-            say(&format!("\n{title}"));
-            for server in servers {
-                say(&format!("  {server}"));
-            }
-        }
-    };
-    list(
-        "Down until it returns, because their policy keeps a single copy",
-        &outcome.single_copy,
-    );
     stopping(&mut say, simulated);
     if !outcome.wake.is_empty() {
         say("\nHosts to switch on first");

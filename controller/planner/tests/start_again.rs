@@ -128,7 +128,7 @@ fn one_without_room_at_its_copy_is_never_told_of_sites_that_have_none() {
     assert_eq!(closed("a"), Some("no host takes anything now"));
     assert_eq!(closed("b"), None);
     assert_eq!(closed("c"), Some("has no copy of its data to start from"));
-    assert_eq!(explained.fixes, ["free 20 W there or add a feed"]);
+    assert_eq!(explained.fixes, ["free 20 W there", "add a feed"]);
 }
 
 #[test]
