@@ -81,18 +81,18 @@ pub(crate) fn churn(context: &mut Context) {
     violations += check(&fleet, &after).len();
     // Only reserves may move for those that wait still, and no data with them.
     let carried = |moved: &&Move| matches!(moved.kind, MoveKind::Primary | MoveKind::Copy);
-    let moved = after.moves.iter().filter(carried).count();
-    let reserves = after.moves.len() - moved;
+    let carried_out = after.moves.iter().filter(carried).count();
+    let reserves = after.moves.len() - carried_out;
     context.table.goal(
         &format!("churn: {events} events, unplaced"),
-        &format!("{left} unplaced, {violations} faults on 11 looks, {moved} moved by the last plan"),
+        &format!("{left} unplaced, {violations} faults on 11 looks, {carried_out} moved by the last plan"),
         &format!(
             "{arrivals} arrivals, {repacks} re-packs, {}, slowest {}, {reserves} reserves moved by the last plan",
             show(took),
             show(slowest)
         ),
         "0 unplaced, 0 moved",
-        left == 0 && violations == 0 && moved == 0,
+        left == 0 && violations == 0 && carried_out == 0,
     );
     let before = raidc_certifier::idle_watts(&fleet, &after);
     let most = fleet.servers.len() * 6 / 100;

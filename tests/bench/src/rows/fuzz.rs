@@ -121,7 +121,7 @@ fn of_batch(dice: &mut Dice, number: usize, at: usize) -> (ServerId, Server) {
         storage_mib: server.storage_mib / 64,
         copies: server.copies.min(2),
         warm: false,
-        apart: server.apart.filter(|_| at % 8 == 0),
+        apart: server.apart.filter(|_| at.is_multiple_of(8)),
         ..server
     };
     (id, small)

@@ -20,7 +20,7 @@ pub(crate) fn named(fleet: &Fleet) -> BTreeMap<ServerId, HostName> {
         .map(|(id, server)| (id, size(server)))
         .collect();
     // Stable, and in the order of their names before: of equals the first by name.
-    servers.sort_by(|a, b| b.1.cmp(&a.1));
+    servers.sort_by_key(|server| std::cmp::Reverse(server.1));
     let mut placed = BTreeMap::new();
     for (id, size) in servers {
         let host = free
