@@ -110,13 +110,6 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) -> BTreeSet
         {
             remember(note);
         }
-        // Its status may be lost and its machine run somewhere: what is not read is not absent.
-        if current.is_none() && seen.vms.is_none() {
-            remember(backend_missing(
-                Backend::KubeVirt,
-                "so it is not known whether it runs somewhere already",
-            ));
-        }
         let refused = problem.is_some();
         if let Some(note) = problem {
             notes.servers.insert(id.clone(), note);

@@ -393,18 +393,11 @@ fn nobody_is_served_without_a_tenant_that_took_the_service() {
 fn without_kubevirt_nothing_new_is_placed_and_nothing_is_forgotten() {
     let mut seen = world();
     (seen.vms, seen.sizes, seen.images) = (None, None, None);
-    // It names no size to be looked up. Its status may be lost, and its machine run where nobody looks now.
-    let mut own = waiting("own");
-    own["spec"] = json!({"resources": {"cores": 2, "memory": "4Gi"}, "image": "debian-13"});
     seen.servers = vec![
         made(waiting("new")),
-        made(own),
         made(placed("old", "kuldiga", "kuldiga-r1", "k1")),
     ];
-    seen.images = world().images;
     let (fleet, notes) = translate(&seen);
-    assert_eq!(notes.servers[&id("own")].reason, "BackendUnavailable");
-    assert!(!fleet.servers.contains_key(&id("own")));
     assert_eq!(notes.servers[&id("new")].reason, "BackendUnavailable");
     assert!(
         notes.servers[&id("new")]

@@ -105,8 +105,8 @@ impl<B: Board> Keeper<B> {
         }
     }
 
-    /// One look, and one write when it is our turn.
-    pub async fn step(&mut self) {
+    /// One look, and one write when it is our turn and this replica `contends`.
+    pub async fn step(&mut self, contends: bool) {
         let started = self.clock.monotonic();
         let record = match self.board.read().await {
             Ok(record) => record,
@@ -119,7 +119,7 @@ impl<B: Board> Keeper<B> {
             None => true,
             Some(record) => self.may_take(record),
         };
-        if !may_write {
+        if !(may_write && contends) {
             self.claim.end();
             return;
         }
@@ -186,7 +186,10 @@ impl<B: Board> Keeper<B> {
         loop {
             let contends = *leading.borrow() || sees();
             // No single try may outlast the claim unnoticed.
-            if contends && tokio::time::timeout(every * 2, self.step()).await.is_err() {
+            if tokio::time::timeout(every * 2, self.step(contends))
+                .await
+                .is_err()
+            {
                 tracing::warn!("the API server did not answer about the lease in time");
             }
             let held = self.claim.remaining(self.clock.monotonic()).is_some();

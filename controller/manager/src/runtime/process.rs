@@ -122,21 +122,21 @@ pub async fn run(config: Config) -> Result<(), Ended> {
     let ttl = Duration::from_secs(u64::from(config.lease_seconds));
     let mut keeper = Keeper::new(board, me.clone(), ttl, claim.clone(), Arc::clone(&clock));
     let (leading, leads) = watch::channel(false);
+    let (seeing, sees) = watch::channel(false);
+    {
+        let stores = stores.clone();
+        tokio::spawn(async move {
+            stores.until_read(PATIENCE).await;
+            seeing.send_replace(true);
+        });
+    }
     // The lease outlives the work: it is given back only after the last write.
     let (stop_lease, lease_stopping) = watch::channel(false);
     let mut lease = {
         let (metrics, stores) = (Arc::clone(&metrics), stores.clone());
-        let mut stop = lease_stopping.clone();
         tokio::spawn(async move {
             // Who cannot see does not contend: another replica may see, and would wait behind a lease that is renewed for nothing.
-            tokio::select! {
-                () = stores.until_read(PATIENCE) => {}
-                stopped = stop.wait_for(|stop| *stop) => {
-                    drop(stopped);
-                    return Ok(());
-                }
-            }
-            let sees = || stores.lost(DIM).is_empty();
+            let sees = || *sees.borrow() && stores.lost(DIM).is_empty();
             let kept = keeper.run(leading, &metrics, sees, lease_stopping).await;
             keeper.release().await;
             kept
