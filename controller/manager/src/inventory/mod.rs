@@ -2,9 +2,9 @@
 
 pub mod adopt;
 pub mod amounts;
-pub mod freshness;
 mod colocations;
 pub mod data;
+pub mod freshness;
 mod groups;
 pub mod guard;
 pub mod hosts;
