@@ -360,7 +360,9 @@ fn the_bound_is_never_far_below_what_can_be_reached() {
 
 #[test]
 fn hosts_that_others_keep_on_are_never_counted_on_one_side_only() {
-    let fleet = fleet(&[(8, 32, 100, 1, 0), (8, 32, 70, 0, 0)], &[], false, 75, 100);
+    // The second runs only what runs on every host: that keeps none on.
+    let hosts = [(8, 32, 100, 2, 0), (8, 32, 50, 1, 0), (8, 32, 70, 0, 0)];
+    let fleet = fleet(&hosts, &[], false, 75, 100);
     let certificate = certify(&fleet, &decide(&fleet)).unwrap();
     assert_eq!((certificate.idle_watts, certificate.bound_watts), (100, 100));
     assert_eq!(certificate.max_safe_load_permille, None);
