@@ -157,36 +157,7 @@ fn places(model: &Model<'_>, faults: &mut Vec<Fault>) {
             }
             let top = place.lowest_unit.saturating_add(device.units - 1);
             if !stayed {
-                if place.lowest_unit < 1 || top > spec.units.min(MAX_UNITS) {
-                    let how = format!("device {} leaves rack {}", device.name, place.rack);
-                    faults.push(fault(Rule::RackUnits, what.clone(), how));
-                }
-                let carriers = physics::feeds_that_carry(spec, device.watts);
-                if carriers < device.feeds {
-                    let how = format!(
-                        "device {} has too few feeds in rack {}: it wants {} and {carriers} can carry its {} W alone",
-                        device.name, place.rack, device.feeds, device.watts
-                    );
-                    faults.push(fault(Rule::Devices, what.clone(), how));
-                }
-                if spec.state != State::Active || model.base.site_state(&spec.site) != State::Active {
-                    let how = format!(
-                        "device {} came to {}, which takes nothing new",
-                        device.name, place.rack
-                    );
-                    faults.push(fault(Rule::PlaceExists, what.clone(), how));
-                }
-                if colocation
-                    .sites_allowed
-                    .as_ref()
-                    .is_some_and(|sites| !sites.contains(&spec.site))
-                {
-                    let how = format!(
-                        "device {} came to {}, which it may not use",
-                        device.name, place.site
-                    );
-                    faults.push(fault(Rule::PlaceExists, what.clone(), how));
-                }
+                arrival(model, &what, colocation, device, place, rack, faults);
             }
             let me = Standing {
                 colocation: Some(what.clone()),
@@ -197,6 +168,50 @@ fn places(model: &Model<'_>, faults: &mut Vec<Fault>) {
             stand(&mut units, (rack, &place.rack), range, &me, faults);
         }
         spread(model, &what, colocation, places, faults);
+    }
+}
+
+/// What keeps a device out of a place that it did not have before.
+fn arrival(
+    model: &Model<'_>,
+    what: &str,
+    colocation: &crate::fleet::Colocation,
+    device: &crate::fleet::Device,
+    place: &crate::plan::DevicePlace,
+    rack: usize,
+    faults: &mut Vec<Fault>,
+) {
+    let spec = model.base.racks[rack].spec;
+    let top = place.lowest_unit.saturating_add(device.units - 1);
+    if place.lowest_unit < 1 || top > spec.units.min(MAX_UNITS) {
+        let how = format!("device {} leaves rack {}", device.name, place.rack);
+        faults.push(fault(Rule::RackUnits, what.to_owned(), how));
+    }
+    let carriers = physics::feeds_that_carry(spec, device.watts);
+    if carriers < device.feeds {
+        let how = format!(
+            "device {} has too few feeds in rack {}: it wants {} and {carriers} can carry its {} W alone",
+            device.name, place.rack, device.feeds, device.watts
+        );
+        faults.push(fault(Rule::Devices, what.to_owned(), how));
+    }
+    if spec.state != State::Active || model.base.site_state(&spec.site) != State::Active {
+        let how = format!(
+            "device {} came to {}, which takes nothing new",
+            device.name, place.rack
+        );
+        faults.push(fault(Rule::PlaceExists, what.to_owned(), how));
+    }
+    if colocation
+        .sites_allowed
+        .as_ref()
+        .is_some_and(|sites| !sites.contains(&spec.site))
+    {
+        let how = format!(
+            "device {} came to {}, which it may not use",
+            device.name, place.site
+        );
+        faults.push(fault(Rule::PlaceExists, what.to_owned(), how));
     }
 }
 
