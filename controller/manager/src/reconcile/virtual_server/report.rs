@@ -287,7 +287,10 @@ fn provisioned(
         .iter()
         .filter(|d| d.state != READY_DISK)
         .map(|d| {
-            let seen = world.disks.iter().find(|seen| seen.name == d.name);
+            let seen = world
+                .disks
+                .iter()
+                .find(|seen| seen.name == d.name && d.state != TAKEN_DISK);
             format!(
                 "{} is {}{}",
                 d.name,
