@@ -28,7 +28,6 @@ use raidc_e2e::recount::list;
 use raidc_e2e::servers;
 use raidc_lab::Profile;
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// For everything that one life, or none, brings about.
@@ -122,7 +121,7 @@ async fn reached(cluster: &Cluster, phase: Phase, name: &str) -> Result<(), Stri
             };
             all("claims", claims.iter().filter(ours).count())?;
             let rest = inventory::ours(cluster).await.map_err(|e| e.to_string())?;
-            let of_servers = ["virtualmachines", "datavolumes", "replication"];
+            let of_servers = ["machine ", "disk ", "source ", "destination "];
             let left = within(&rest, name)
                 .into_iter()
                 .filter(|o| of_servers.iter().any(|kind| o.starts_with(kind)));
@@ -140,13 +139,25 @@ async fn reached(cluster: &Cluster, phase: Phase, name: &str) -> Result<(), Stri
     }
 }
 
-/// `kind name` of what there is in a namespace.
-fn within(all: &[String], namespace: &str) -> BTreeSet<String> {
-    let inside = format!(" {namespace}/");
-    all.iter()
-        .filter(|o| o.contains(&inside))
-        .map(|o| o.replace(&inside, " "))
-        .collect()
+/// What there is for a tenant and in its namespace, which has the tenant's name, without that name; what is there twice is there twice.
+fn within(all: &[String], name: &str) -> Vec<String> {
+    let inside = format!("{name}/");
+    let without = |one: &String| -> String {
+        let words = one.split(' ').map(|word| match word.strip_prefix(&inside) {
+            Some(server) => format!("*/{server}"),
+            None if word == name => "*".to_owned(),
+            None => word.to_owned(),
+        });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let mut found: Vec<_> = all
+        .iter()
+        .map(|one| (one, without(one)))
+        .filter(|(one, stripped)| *one != stripped)
+        .map(|(_, stripped)| stripped)
+        .collect();
+    found.sort();
+    found
 }
 
 /// As the lease is after an orderly stop: the next life need not wait for the claim of the dead.
