@@ -299,11 +299,43 @@ pub struct VirtualServerStatus {
     /// memoryMib counted for this server, in MiB, including what KubeVirt needs on top of the guest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_mib: Option<i64>,
+    /// granted is the size that the server was let in with. It goes on with it while a larger one waits; Ready then says on what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted: Option<Granted>,
     /// disks of the server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 17))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub disks: Vec<DiskStatus>,
+}
+
+/// The size that a server was let in with.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Granted {
+    /// size of the catalogue; absent when the server says resources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub size: Option<String>,
+    /// coresMilli, in thousandths of a virtual core.
+    pub cores_milli: i64,
+    /// memoryMib of the guest, in MiB.
+    pub memory_mib: i64,
+    /// disks with their sizes, the root disk first.
+    #[schemars(length(max = 17))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    pub disks: Vec<GrantedDisk>,
+}
+
+/// The size that a disk was let in with.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct GrantedDisk {
+    /// name of the disk within the server.
+    #[schemars(length(min = 1, max = 20))]
+    pub name: String,
+    /// size of the disk, such as 200Gi.
+    pub size: Quantity,
 }
 
 /// Where a server would start after the loss of its own site.

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use raidc_planner::{
-    DemandId, Fleet, Host, HostName, HostUse, Plan, Rack, RiskName, Server, ServerId, ServerPlan, Site,
-    SiteName, Spread, State, Waiting, WaitingOn,
+    DemandId, Fleet, Granted, Host, HostName, HostUse, Plan, Rack, RiskName, Server, ServerId, ServerPlan,
+    Site, SiteName, Spread, State, Waiting, WaitingOn,
 };
 
 /// Largest sizes that are believed, as the planner believes them: a million cores, an exbibyte, a megawatt.
@@ -100,7 +100,7 @@ impl View {
             may.sort_unstable();
             may.dedup();
             view.servers.push(AServer {
-                size: size_of(server),
+                size: amount(&decided.granted),
                 host,
                 backup,
                 may,
@@ -231,9 +231,13 @@ fn a_site(name: &SiteName, site: &Site) -> ASite {
 
 /// Virtual cores in thousandths and MiB with overhead.
 pub(crate) fn size_of(server: &Server) -> Amount {
+    amount(&server.counted())
+}
+
+fn amount(size: &Granted) -> Amount {
     [
-        i128::from(server.cpu_milli.clamp(0, MAX_CPU)),
-        i128::from(server.memory_mib.clamp(0, MAX_MIB)) + i128::from(server.overhead_mib.clamp(0, MAX_MIB)),
+        i128::from(size.cpu_milli.clamp(0, MAX_CPU)),
+        i128::from(size.memory_mib.clamp(0, MAX_MIB)) + i128::from(size.overhead_mib.clamp(0, MAX_MIB)),
     ]
 }
 

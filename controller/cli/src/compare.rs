@@ -258,6 +258,12 @@ fn waiting(world: &World) -> BTreeMap<String, WaitLine> {
         } else if let Some(held) = &decided.held {
             add(demand(), "Held", held.clone(), true);
         }
+        if let (Some(growth), Some(server)) = (&decided.growth, world.fleet.servers.get(id)) {
+            let (has, asks) = (decided.granted, server.asked());
+            let message =
+                format!("it goes on with {has}, and has to wait for the {asks} that it asks for: {growth}");
+            add(demand(), growth.reason(), message, true);
+        }
     }
     for (demand, waiting) in &world.plan.waiting {
         add(demand.to_string(), waiting.reason(), waiting.to_string(), false);

@@ -328,6 +328,13 @@ fn server(spec: &mut Value, status: &mut Value, f: Visit<'_>) {
         one(together, "group", Of::Group, f);
     }
     many(status, "copySites", Of::Site, f);
+    if let Some(granted) = status.get_mut("granted") {
+        one(granted, "size", Of::Size, f);
+        let named = |disk: &&mut Value| disk["name"] != names::ROOT_DISK;
+        for disk in list(granted, "disks").iter_mut().filter(named) {
+            one(disk, "name", Of::Disk, f);
+        }
+    }
     place(status, f);
     if let Some(reserved) = status.get_mut("reserved") {
         place(reserved, f);

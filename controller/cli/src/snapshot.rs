@@ -156,7 +156,7 @@ fn server_status(id: &Id, object: &Value, fleet: &Fleet) -> Option<Value> {
             None => json!({"site": "", "rack": "", "host": host}),
         };
     }
-    for field in ["coresMilli", "memoryMib"] {
+    for field in ["coresMilli", "memoryMib", "granted"] {
         if let Some(counted) = object["status"].get(field) {
             status[field] = counted.clone();
         }

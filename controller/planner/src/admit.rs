@@ -10,6 +10,7 @@ use crate::bulk;
 use crate::claim::{self, Claims};
 use crate::colocate;
 use crate::engine::Engine;
+use crate::grow;
 use crate::ids::ColocationId;
 use crate::place::Wish;
 use crate::plan::MoveReason;
@@ -27,6 +28,8 @@ const COLOCATION_TIER: i64 = 2;
 #[derive(Clone, Copy, Debug)]
 enum Item<'f> {
     Server(usize),
+    /// A server that has a place and asks for more.
+    Growth(usize),
     Colocation(usize, &'f ColocationId),
 }
 
@@ -34,10 +37,16 @@ enum Item<'f> {
 fn queue<'f>(engine: &Engine<'_, 'f>) -> Vec<Item<'f>> {
     let world = engine.world;
     let servers = (0..world.servers.len())
-        .filter(|&v| world.servers[v].was.is_none() && !engine.books.slots[v].is_placed())
-        .map(|v| {
+        .filter_map(|v| {
+            let placed = engine.books.slots[v].is_placed();
+            if world.servers[v].was.is_none() && !placed {
+                return Some((v, Item::Server(v)));
+            }
+            (engine.grows && grow::waits(engine, v)).then_some((v, Item::Growth(v)))
+        })
+        .map(|(v, item)| {
             let (tier, created_at, name) = world.turn(v);
-            ((tier, created_at, false, name), Item::Server(v))
+            ((tier, created_at, false, name), item)
         });
     let colocations = world
         .fleet
@@ -143,6 +152,7 @@ fn pass(engine: &mut Engine<'_, '_>, used: &mut Use, batches: bool) -> bool {
                 };
                 changed |= admit_colocation(engine, used, index, colocation).is_ok();
             }
+            Item::Growth(server) => changed |= grow::admit(engine, used, server),
             Item::Server(server) => {
                 let wanted = &world.servers[server];
                 let amounts = quota::of_server(wanted);
@@ -240,7 +250,11 @@ pub(crate) fn explain_waiting(engine: &mut Engine<'_, '_>) {
     let used = in_use(engine);
     let mut ahead = 0;
     let mut waiting = Vec::new();
+    let mut growths = Vec::new();
     for item in queue(engine) {
+        if let Item::Growth(server) = item {
+            growths.push((server, grow::why(engine, &used, server, ahead)));
+        }
         if let Item::Server(server) = item {
             let wanted = &world.servers[server];
             let quota = used.check(world, wanted.tenant, &quota::of_server(wanted));
@@ -267,6 +281,7 @@ pub(crate) fn explain_waiting(engine: &mut Engine<'_, '_>) {
         engine.books.put(world, server, &before);
     }
     engine.waiting = waiting;
+    engine.growths = growths;
 }
 
 /// Why a colocation whose devices are not all placed waits.

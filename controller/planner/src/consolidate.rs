@@ -125,8 +125,8 @@ pub struct Consolidation {
 pub fn consolidate(fleet: &Fleet, plan: &Plan, options: &ConsolidationOptions) -> Consolidation {
     let mut now = fleet.clone();
     plan.feed_back(&mut now);
-    let world = world::build(&now);
-    let mut engine = engine::run(&world, &options.of_plan());
+    let mut world = world::build(&now);
+    let mut engine = engine::run(&mut world, &options.of_plan());
     let mut answer = Consolidation {
         idle_watts_before: idle_watts(&engine),
         ..Consolidation::default()

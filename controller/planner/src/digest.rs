@@ -19,6 +19,13 @@ impl Digest {
                 digest.text(site.as_str());
             }
             digest.text("");
+            // Where nothing waits the fleet says what each has.
+            if decided.growth.is_some() {
+                let granted = &decided.granted;
+                for amount in [granted.cpu_milli, granted.memory_mib, granted.storage_mib] {
+                    digest.bytes(&amount.to_le_bytes());
+                }
+            }
         }
         for (id, places) in &plan.colocations {
             digest.text(&id.namespace);

@@ -51,6 +51,14 @@ fn explain_server(fleet: &Fleet, plan: &Plan, id: &ServerId, explanation: &mut E
                 .placed
                 .push(format!("a copy of its data is at {site}"));
         }
+        if let (Some(growth), Some(server)) = (&decided.growth, fleet.servers.get(id)) {
+            explanation.placed.push(format!(
+                "goes on with {}; the {} that it asks for wait on {}: {growth}",
+                decided.granted,
+                server.asked(),
+                growth.reason()
+            ));
+        }
         explanation.placed.extend(decided.held.clone());
         let shed = plan.shed.iter().filter(|shed| shed.server == *id);
         explanation.placed.extend(shed.map(ToString::to_string));

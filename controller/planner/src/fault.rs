@@ -39,6 +39,9 @@ pub enum Rule {
     Moves,
     /// Somebody is to stop who need not, or an excess is left that stopping somebody would mend.
     Shed,
+    /// A server counts with another size than the one it has or asks for, or was granted a larger one at a place that takes
+    /// nothing new, or without its reserve and copies.
+    Growth,
     /// The reason that a waiting demand is given is false, or something else would let it in already.
     Waiting,
 }

@@ -41,6 +41,7 @@ pub(crate) const RESOURCES: [Resource; DIMS] = [Resource::Cpu, Resource::Memory]
 /// What speaks against running `server`, which is not in the books, on `host`.
 pub(crate) fn primary(world: &World<'_>, books: &Books, server: usize, host: usize) -> Result<(), Against> {
     let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
+    let demand = books.demand(world, server);
     if !dense.open {
         return Err(Against::Closed);
     }
@@ -48,13 +49,13 @@ pub(crate) fn primary(world: &World<'_>, books: &Books, server: usize, host: usi
         return Err(Against::NotAllowed);
     }
     for (d, resource) in RESOURCES.into_iter().enumerate() {
-        if wanted.demand[d] > dense.capacity[d] {
+        if demand[d] > dense.capacity[d] {
             return Err(Against::TooSmall(resource));
         }
     }
     for (d, resource) in RESOURCES.into_iter().enumerate() {
         let free = dense.capacity[d] - books.used[host][d] - books.most_reserved[host][d];
-        if wanted.demand[d] > free {
+        if demand[d] > free {
             return Err(Against::Full(resource, free));
         }
     }
@@ -95,6 +96,7 @@ pub(crate) fn backup_for(
     zone: usize,
 ) -> Result<(), Against> {
     let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
+    let demand = books.demand(world, server);
     if !(dense.open || kept && dense.keeps_reserves) {
         return Err(Against::Closed);
     }
@@ -106,7 +108,7 @@ pub(crate) fn backup_for(
         return Err(Against::Shares);
     }
     for (d, resource) in RESOURCES.into_iter().enumerate() {
-        if wanted.demand[d] > dense.capacity[d] {
+        if demand[d] > dense.capacity[d] {
             return Err(Against::TooSmall(resource));
         }
     }
@@ -114,7 +116,7 @@ pub(crate) fn backup_for(
     if wanted.warm && !books.is_on_now(world, host) {
         return Err(Against::Asleep);
     }
-    let draw = dense.draw_mw(wanted.demand[0]);
+    let draw = dense.draw_mw(demand[0]);
     let capacity = world.racks[dense.rack].capacity_mw - books.committed_mw[dense.rack];
     for &f in &world.zones[zone].scenarios {
         if world.zones[dense.zone].scenarios.contains(&f) {
@@ -123,7 +125,7 @@ pub(crate) fn backup_for(
         let at = host * books.scenarios + f;
         for (d, resource) in RESOURCES.into_iter().enumerate() {
             let free = dense.capacity[d] - books.used[host][d] - books.reserved[at][d];
-            if wanted.demand[d] > free {
+            if demand[d] > free {
                 return Err(Against::Full(resource, free));
             }
         }
@@ -149,21 +151,51 @@ pub(crate) fn backup_for(
     Ok(())
 }
 
+/// What speaks against the larger size of `server`, which is not in the books but counts with that size in them, on the host
+/// that it runs on. Only measures in which it grows are asked: in the others it adds nothing to what may be too full already.
+pub(crate) fn growth(world: &World<'_>, books: &Books, server: usize, host: usize) -> Result<(), Against> {
+    let (dense, has) = (&world.hosts[host], world.servers[server].demand);
+    let demand = books.demand(world, server);
+    let grows = |d: &usize| demand[*d] > has[*d];
+    if !(0..DIMS).any(|d| grows(&d)) {
+        return Ok(());
+    }
+    if !dense.open {
+        return Err(Against::Closed);
+    }
+    for d in (0..DIMS).filter(grows) {
+        let free = dense.capacity[d] - books.used[host][d] - books.most_reserved[host][d];
+        if demand[d] > free {
+            return Err(Against::Full(RESOURCES[d], free));
+        }
+    }
+    let site = &world.sites[dense.site];
+    for d in (0..DIMS).filter(grows) {
+        if books.site_used[dense.site][d] + demand[d] > site.ceiling[d] {
+            return Err(Against::Ceiling(RESOURCES[d]));
+        }
+    }
+    if grows(&0) {
+        primary_watts(world, books, server, host)?;
+    }
+    Ok(())
+}
+
 /// What physically speaks against running `server`, which is not in the books, on `host`: capacity and power as they are
 /// now, with no regard to ceilings and to what is reserved for others. For a server that would else stay down.
 pub(crate) fn takeover(world: &World<'_>, books: &Books, server: usize, host: usize) -> Result<(), Against> {
-    let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
+    let (demand, dense) = (books.demand(world, server), &world.hosts[host]);
     if !dense.takes_over() {
         return Err(Against::Closed);
     }
     for (d, resource) in RESOURCES.into_iter().enumerate() {
-        if wanted.demand[d] > dense.capacity[d] {
+        if demand[d] > dense.capacity[d] {
             return Err(Against::TooSmall(resource));
         }
     }
     for (d, resource) in RESOURCES.into_iter().enumerate() {
         let free = dense.capacity[d] - books.used[host][d];
-        if wanted.demand[d] > free {
+        if demand[d] > free {
             return Err(Against::Full(resource, free));
         }
     }
@@ -172,7 +204,7 @@ pub(crate) fn takeover(world: &World<'_>, books: &Books, server: usize, host: us
     } else {
         dense.idle_mw
     };
-    let asked = dense.draw_mw(wanted.demand[0]) + wakes;
+    let asked = dense.draw_mw(demand[0]) + wakes;
     let left = world.racks[dense.rack].capacity_mw - books.committed_mw[dense.rack];
     if asked > left {
         return Err(Against::Watts { asked, left });
@@ -207,7 +239,7 @@ pub(crate) fn again(
 
 /// Whether the site may use that much more.
 pub(crate) fn ceiling(world: &World<'_>, books: &Books, server: usize, site: usize) -> Result<(), Against> {
-    let demand = world.servers[server].demand;
+    let demand = books.demand(world, server);
     for (d, resource) in RESOURCES.into_iter().enumerate() {
         if books.site_used[site][d] + demand[d] > world.sites[site].ceiling[d] {
             return Err(Against::Ceiling(resource));
@@ -220,11 +252,10 @@ pub(crate) fn ceiling(world: &World<'_>, books: &Books, server: usize, site: usi
 pub(crate) fn storage(world: &World<'_>, books: &Books, server: usize, site: usize) -> Result<(), Against> {
     let wanted = &world.servers[server];
     let recorded = |was: &Was| was.has_data(site);
+    let asked = books.storage(world, server);
     let is_there = books.slots[server].copies.contains(&site) || wanted.was.as_deref().is_some_and(recorded);
     match world.sites[site].storage {
-        Some(limit)
-            if !is_there && wanted.storage > 0 && books.site_storage[site] + wanted.storage > limit =>
-        {
+        Some(limit) if !is_there && asked > 0 && books.site_storage[site] + asked > limit => {
             Err(Against::Storage)
         }
         _ => Ok(()),
@@ -233,7 +264,7 @@ pub(crate) fn storage(world: &World<'_>, books: &Books, server: usize, site: usi
 
 fn primary_watts(world: &World<'_>, books: &Books, server: usize, host: usize) -> Result<(), Against> {
     let dense = &world.hosts[host];
-    let draw = dense.draw_mw(world.servers[server].demand[0]);
+    let draw = dense.draw_mw(books.demand(world, server)[0]);
     let wakes = if books.is_on(world, host) {
         0
     } else {

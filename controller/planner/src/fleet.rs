@@ -279,6 +279,30 @@ pub struct Placement {
     pub copy_sites: BTreeSet<SiteName>,
 }
 
+/// What a server was let in with: its size as far as it counts, in every ledger and in the quota.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Granted {
+    /// Virtual cores, in thousandths.
+    pub cpu_milli: i64,
+    /// Guest memory, in MiB.
+    pub memory_mib: i64,
+    /// Memory that the hypervisor needs beside the guest's, in MiB.
+    pub overhead_mib: i64,
+    /// All its disks, in MiB.
+    pub storage_mib: i64,
+}
+
+impl Granted {
+    /// Whether this is more than `other` in any measure.
+    pub fn exceeds(&self, other: &Self) -> bool {
+        self.cpu_milli > other.cpu_milli
+            || self.memory_mib > other.memory_mib
+            || self.overhead_mib > other.overhead_mib
+            || self.storage_mib > other.storage_mib
+    }
+}
+
 /// A virtual server. Its processor, memory and watts stay reserved while it is switched off, so that switching it
 /// on never fails and switching never moves anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -319,6 +343,10 @@ pub struct Server {
     pub together: Option<Together>,
     /// Where it is now; `None` for a new one.
     pub current: Option<Placement>,
+    /// With what it has that place. Asked for more, it keeps this until the larger size fits; asked for less, it has less
+    /// at once. `None` where nothing is recorded: what it asks for counts. Means nothing for a new one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub granted: Option<Granted>,
     /// Its present place is proven to be off and a failover was granted: start it at its reserve, or anywhere a copy
     /// is. Without this a server at a fenced, unknown or unready place stays recorded there.
     pub released: bool,
@@ -343,7 +371,32 @@ impl Default for Server {
             apart: None,
             together: None,
             current: None,
+            granted: None,
             released: false,
+        }
+    }
+}
+
+impl Server {
+    /// The size that it asks for.
+    pub fn asked(&self) -> Granted {
+        Granted {
+            cpu_milli: self.cpu_milli,
+            memory_mib: self.memory_mib,
+            overhead_mib: self.overhead_mib,
+            storage_mib: self.storage_mib,
+        }
+    }
+
+    /// The size that counts before anything new is decided: of one that has a place and asks for more than it was let in
+    /// with, what it was let in with. Figures that cannot be true are no decrease either.
+    pub fn counted(&self) -> Granted {
+        let asked = self.asked();
+        let untrue = asked.cpu_milli < 1 || asked.memory_mib < 1;
+        let untrue = untrue || asked.overhead_mib < 0 || asked.storage_mib < 0;
+        match (&self.current, self.granted) {
+            (Some(_), Some(granted)) if untrue || asked.exceeds(&granted) => granted,
+            _ => asked,
         }
     }
 }

@@ -23,6 +23,7 @@ mod explain;
 mod fault;
 mod fits;
 mod fleet;
+mod grow;
 mod ids;
 mod index;
 mod loads;
@@ -57,8 +58,8 @@ pub use consolidate::{Consolidation, ConsolidationOptions, Reach, consolidate};
 pub use explain::explain;
 pub use fault::{Fault, Rule};
 pub use fleet::{
-    Apart, ApartBy, Colocation, ColocationSpread, Device, DevicePosition, Feed, Fleet, Host, HostUse,
-    Placement, Quota, Rack, Server, Site, Spread, State, Tenant, Together, UnitRange,
+    Apart, ApartBy, Colocation, ColocationSpread, Device, DevicePosition, Feed, Fleet, Granted, Host,
+    HostUse, Placement, Quota, Rack, Server, Site, Spread, State, Tenant, Together, UnitRange,
 };
 pub use ids::{ColocationId, DemandId, HostName, RackName, RiskName, ServerId, SiteName, TenantName};
 pub use loss::simulate_loss;
@@ -72,7 +73,7 @@ pub use plan::{
 };
 pub use planner::Planner;
 pub use preflight::preflight_drain;
-pub use reason::{Considered, QuotaResource, Resource, Waiting, WaitingOn, counted};
+pub use reason::{Considered, Growth, QuotaResource, Resource, Waiting, WaitingOn, counted};
 pub use scenario::{Scenario, ScenarioParseError};
 
 /// Decides where everything goes: keeps what stands, mends what does not, protects, and admits who waits in turn.
@@ -80,7 +81,7 @@ pub use scenario::{Scenario, ScenarioParseError};
 /// Total: a malformed fleet gives a plan that sets aside what cannot be used (`Plan::problems`), never a panic.
 /// Deterministic: equal fleets give equal plans. Planning again after [`Plan::feed_back`] changes nothing.
 pub fn plan(fleet: &Fleet, options: &PlanOptions) -> Plan {
-    let world = world::build(fleet);
-    let mut engine = engine::run(&world, options);
+    let mut world = world::build(fleet);
+    let mut engine = engine::run(&mut world, options);
     report::report(&mut engine)
 }

@@ -79,8 +79,13 @@ pub fn simulate_loss(fleet: &Fleet, plan: &Plan, scenario: &Scenario) -> LossOut
         }
     }
     // In the order of identities already: a stable sort keeps that among equals.
-    order.sort_by_key(|(_, server, _, _)| {
-        (server.tier, Reverse(server.memory_mib), Reverse(server.cpu_milli))
+    order.sort_by_key(|(_, server, decided, _)| {
+        let granted = &decided.granted;
+        (
+            server.tier,
+            Reverse(granted.memory_mib),
+            Reverse(granted.cpu_milli),
+        )
     });
     let starts: Vec<Start> = order
         .iter()
@@ -92,7 +97,7 @@ pub fn simulate_loss(fleet: &Fleet, plan: &Plan, scenario: &Scenario) -> LossOut
             running: server.running,
         })
         .collect();
-    let draws = order.iter().map(|(_, server, ..)| server.cpu_milli);
+    let draws = order.iter().map(|(_, _, decided, _)| decided.granted.cpu_milli);
     add_draw(plan, &hosts, &mut outcome, draws.zip(&starts));
     outcome.starts = starts;
     let proposal = shed::of_loss(fleet, plan, &outcome, |rack| scenarios.takes_rack(index, rack));

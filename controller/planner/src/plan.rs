@@ -5,10 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::{DevicePosition, Fleet, Placement};
+use crate::fleet::{DevicePosition, Fleet, Granted, Placement};
 use crate::ids::{ColocationId, DemandId, HostName, RackName, ServerId, SiteName};
 use crate::outcome::{Shed, StartIfShed};
-use crate::reason::{Resource, Waiting};
+use crate::reason::{Growth, Resource, Waiting};
 use crate::scenario::Scenario;
 
 /// What the caller may set. `PlanOptions::default()` is what the controller uses.
@@ -59,6 +59,12 @@ pub struct ServerPlan {
     /// Every site with another copy: the backup's included, the primary's not.
     #[serde(default)]
     pub copy_sites: BTreeSet<SiteName>,
+    /// With what it has that place: its size in every ledger.
+    #[serde(default)]
+    pub granted: Granted,
+    /// It asks for more than that, and the larger size has to wait: it goes on as it is. It gets all of it or nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growth: Option<Box<Growth>>,
     /// What it adds to the draw of its host when busy, in watts, rounded up.
     pub watts: i64,
     /// It runs, but the copies or the reserve that its policy asks for cannot be had now.
@@ -337,6 +343,7 @@ impl Plan {
                     backup: decided.backup.as_ref().map(|spot| spot.host.clone()),
                     copy_sites: decided.copy_sites.clone(),
                 });
+                server.granted = Some(decided.granted);
                 server.released = false;
             }
         }

@@ -42,8 +42,8 @@ pub struct Planner<'f> {
 impl<'f> Planner<'f> {
     /// Reads `fleet`, plans it, and keeps the books open. Servers that wait then are not remembered: admit them again.
     pub fn new(fleet: &'f Fleet, options: &PlanOptions) -> Self {
-        let world = world::build(fleet);
-        let mut engine = engine::run(&world, options);
+        let mut world = world::build(fleet);
+        let mut engine = engine::run(&mut world, options);
         let used = admit::in_use(&engine);
         let books = std::mem::take(&mut engine.books);
         let space = std::mem::take(&mut engine.space);
@@ -96,6 +96,7 @@ impl<'f> Planner<'f> {
         }
         let new = Server {
             current: None,
+            granted: None,
             released: false,
             ..server
         };
@@ -191,6 +192,7 @@ impl<'f> Planner<'f> {
                 && let Some(placement) = self.placement(at)
             {
                 server.current = Some(placement);
+                server.granted = Some(self.world.servers[at].granted());
                 server.released = false;
             }
         }

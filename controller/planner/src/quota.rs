@@ -2,7 +2,7 @@
 
 use crate::fleet::{Colocation, Quota};
 use crate::reason::{QuotaResource, WaitingOn};
-use crate::world::{DenseServer, World};
+use crate::world::{Asked, DenseServer, World};
 
 /// The measures of a quota in the order in which they are checked.
 const RESOURCES: [QuotaResource; 6] = [
@@ -20,6 +20,19 @@ pub(crate) type Amounts = [i64; 6];
 /// What a server counts for.
 pub(crate) fn of_server(server: &DenseServer) -> Amounts {
     [1, server.demand[0], server.guest_mib, server.storage, 0, 0]
+}
+
+/// What the larger size of a server counts for beside what it has.
+pub(crate) fn of_growth(server: &DenseServer, asked: &Asked) -> Amounts {
+    let has = of_server(server);
+    [
+        0,
+        asked.demand[0] - has[1],
+        asked.guest_mib - has[2],
+        asked.storage - has[3],
+        0,
+        0,
+    ]
 }
 
 /// What the devices of a colocation count for.

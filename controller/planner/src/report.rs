@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashMap;
+
 use crate::admit;
 use crate::digest::Digest;
 use crate::engine::Engine;
@@ -11,7 +13,7 @@ use crate::plan::{
     DevicePlace, Excess, ExcessOf, Move, MoveKind, MoveReason, PairLoad, Plan, RackLedger, ServerPlan,
     SiteLedger, Spot,
 };
-use crate::reason::{Resource, Waiting, WaitingOn};
+use crate::reason::{Growth, Resource, Waiting, WaitingOn};
 use crate::scenario::Scenario;
 use crate::shed;
 use crate::state::Books;
@@ -73,6 +75,8 @@ fn spot_before(world: &World<'_>, server: usize) -> Option<Spot> {
 fn servers(engine: &mut Engine<'_, '_>, plan: &mut Plan) {
     let world = engine.world;
     let mut placed = Vec::with_capacity(world.servers.len());
+    // Only looked up.
+    let mut growths: FxHashMap<usize, Growth> = std::mem::take(&mut engine.growths).into_iter().collect();
     for (server, dense) in world.servers.iter().enumerate() {
         let slot = &engine.books.slots[server];
         if slot.primary.is_none() && (slot.held_at.is_none() || spot_before(world, server).is_none()) {
@@ -86,6 +90,7 @@ fn servers(engine: &mut Engine<'_, '_>, plan: &mut Plan) {
             decided.placement = before;
         }
         decided.held = held(engine, server);
+        decided.growth = growths.remove(&server).map(Box::new);
         decided.unprotected = lacks.then(|| Box::new(why::protection(world, &mut engine.books, server)));
         placed.push((dense.id.clone(), decided));
     }
@@ -101,6 +106,8 @@ pub(crate) fn server(world: &World<'_>, books: &Books, server: usize) -> ServerP
         placement: slot.primary.map_or_else(Spot::default, |host| spot(world, host)),
         backup: slot.backup.map(|host| spot(world, host)),
         copy_sites: copies.collect(),
+        granted: dense.granted(),
+        growth: None,
         watts: slot
             .primary
             .map_or(0, |host| watts_up(world.hosts[host].draw_mw(dense.demand[0]))),

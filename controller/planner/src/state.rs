@@ -5,8 +5,10 @@
 //! the room: a host is full when `used + max over f of reserved[f]` reaches its capacity. Likewise for the watts of
 //! racks, where a sleeping host adds its idle draw with the first reserve for `f`.
 
+use rustc_hash::FxHashSet;
+
 use crate::index::Journal;
-use crate::world::{Amount, CopySites, DIMS, World};
+use crate::world::{Amount, Asked, CopySites, DIMS, World};
 
 /// Where one server is in the books.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +63,9 @@ pub(crate) struct Books {
     pub(crate) pair: Vec<Amount>,
     /// Per server.
     pub(crate) slots: Vec<Slot>,
+    /// Servers that count with the size that they ask for, until the world says so ([`crate::world::grow`]). Only ever looked
+    /// up; empty but while the queue is walked.
+    pub(crate) grown: FxHashSet<usize>,
     /// Which hosts changed, for whoever keeps something derived from them.
     pub(crate) journal: Journal,
 }
@@ -92,8 +97,29 @@ impl Books {
             site_storage: vec![0; sites],
             pair: vec![[0; DIMS]; sites * sites],
             slots: vec![Slot::default(); world.servers.len()],
+            grown: FxHashSet::default(),
             journal: Journal::default(),
         }
+    }
+
+    /// The larger size of a server that counts with it and is not yet of that size in the world.
+    fn grown<'w>(&self, world: &'w World<'_>, server: usize) -> Option<&'w Asked> {
+        if self.grown.is_empty() || !self.grown.contains(&server) {
+            return None;
+        }
+        world.servers[server].asked.as_deref()
+    }
+
+    /// What a server counts with.
+    pub(crate) fn demand(&self, world: &World<'_>, server: usize) -> Amount {
+        self.grown(world, server)
+            .map_or(world.servers[server].demand, |asked| asked.demand)
+    }
+
+    /// Storage of one copy, in MiB.
+    pub(crate) fn storage(&self, world: &World<'_>, server: usize) -> i64 {
+        self.grown(world, server)
+            .map_or(world.servers[server].storage, |asked| asked.storage)
     }
 
     /// Whether the host draws power now.
@@ -194,7 +220,7 @@ impl Books {
 
     /// Sets the sites with copies, and books their storage.
     pub(crate) fn set_copies(&mut self, world: &World<'_>, server: usize, copies: CopySites) {
-        let storage = world.servers[server].storage;
+        let storage = self.storage(world, server);
         for &site in &self.slots[server].copies {
             self.site_storage[site] -= storage;
         }
@@ -244,7 +270,7 @@ impl Books {
 
     fn book_primary(&mut self, world: &World<'_>, server: usize, host: usize, sign: i64) {
         self.journal.touch(world.hosts[host].zone, host);
-        let (dense, demand) = (&world.hosts[host], world.servers[server].demand);
+        let (dense, demand) = (&world.hosts[host], self.demand(world, server));
         for (d, amount) in demand.into_iter().enumerate() {
             self.used[host][d] += sign * amount;
         }
@@ -253,11 +279,11 @@ impl Books {
     }
 
     fn book_site(&mut self, world: &World<'_>, server: usize, site: usize, sign: i64) {
-        let dense = &world.servers[server];
-        for d in 0..DIMS {
-            self.site_used[site][d] += sign * dense.demand[d];
+        let demand = self.demand(world, server);
+        for (d, amount) in demand.into_iter().enumerate() {
+            self.site_used[site][d] += sign * amount;
         }
-        self.site_storage[site] += sign * dense.storage;
+        self.site_storage[site] += sign * self.storage(world, server);
     }
 
     fn book_backup(&mut self, world: &World<'_>, server: usize, host: usize, sign: i64) {
@@ -267,15 +293,16 @@ impl Books {
         };
         self.journal.touch(world.hosts[host].zone, host);
         let (dense, wanted) = (&world.hosts[host], &world.servers[server]);
-        let draw = dense.draw_mw(wanted.demand[0]);
+        let demand = self.demand(world, server);
+        let draw = dense.draw_mw(demand[0]);
         let on = self.is_on(world, host);
         for &f in &world.zones[zone].scenarios {
             if world.zones[dense.zone].scenarios.contains(&f) {
                 continue;
             }
             let at = host * self.scenarios + f;
-            for d in 0..DIMS {
-                self.reserved[at][d] += sign * wanted.demand[d];
+            for (d, amount) in demand.into_iter().enumerate() {
+                self.reserved[at][d] += sign * amount;
             }
             let before = self.reserves[at];
             self.reserves[at] = if sign > 0 { before + 1 } else { before - 1 };
@@ -286,7 +313,7 @@ impl Books {
         for d in 0..DIMS {
             let row = &self.reserved[host * self.scenarios..(host + 1) * self.scenarios];
             self.most_reserved[host][d] = row.iter().map(|amount| amount[d]).max().unwrap_or(0);
-            self.pair[site * self.sites + dense.site][d] += sign * wanted.demand[d];
+            self.pair[site * self.sites + dense.site][d] += sign * demand[d];
         }
         if wanted.warm {
             self.warm[host] = if sign > 0 {

@@ -20,6 +20,7 @@ fn decisions(plan: &Plan) -> impl PartialEq + std::fmt::Debug {
                 decided.placement.clone(),
                 decided.backup.clone(),
                 decided.copy_sites.clone(),
+                (decided.granted, decided.growth.is_some()),
             )
         })
         .collect();

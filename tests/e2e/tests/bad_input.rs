@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "bad_input/growth.rs"]
+mod growth;
 #[path = "bad_input/infrastructure.rs"]
 mod infrastructure;
 

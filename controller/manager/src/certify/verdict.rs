@@ -193,9 +193,10 @@ fn same_fleet(a: &Fleet, b: &Fleet) -> bool {
         kept_on: false,
         ..host.clone()
     };
-    // Where a server is, is in the plan.
+    // Where a server is, and with what, is in the plan.
     let server = |server: &Server| Server {
         current: None,
+        granted: None,
         ..server.clone()
     };
     a.sites == b.sites

@@ -4,9 +4,11 @@
 
 use k8s_openapi::api::core::v1::NodeSelectorTerm;
 use kube::ResourceExt;
+use raidc_crds::virtual_server::Granted;
 use raidc_crds::{VirtualServer, names};
 use raidc_planner::{HostName, Placement, SiteName};
 
+use super::amounts::{Round, mib};
 use crate::foreign::kubevirt::VirtualMachine;
 
 /// The placement that the machine was made with; `None` when the machine is not this server's or names no site and rack.
@@ -47,6 +49,28 @@ pub fn epoch(server: &VirtualServer, vm: &VirtualMachine) -> Option<i64> {
         return None;
     }
     vm.annotations().get(names::EPOCH_ANNOTATION)?.parse().ok()
+}
+
+/// The size that the machine was made with, without its disks: the name of a size of the catalogue alone, or cores and
+/// memory. `None` when it is not this server's or says neither.
+#[must_use]
+pub fn size(server: &VirtualServer, vm: &VirtualMachine) -> Option<Granted> {
+    if !is_of(server, vm) {
+        return None;
+    }
+    if let Some(size) = &vm.spec.instancetype {
+        return Some(Granted {
+            size: Some(size.name.clone()),
+            ..Granted::default()
+        });
+    }
+    let domain = &vm.spec.template.spec.domain;
+    let memory = domain.memory.as_ref()?.guest.as_ref()?;
+    Some(Granted {
+        cores_milli: domain.cpu.as_ref()?.cores?.saturating_mul(1000),
+        memory_mib: mib(memory, Round::Up)?,
+        ..Granted::default()
+    })
 }
 
 /// A machine of an earlier server of the same name says nothing about this one.

@@ -5,6 +5,7 @@ pub mod amounts;
 mod colocations;
 pub mod data;
 pub mod freshness;
+pub mod granted;
 mod groups;
 pub mod guard;
 pub mod hosts;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use raidc_crds::names;
-use raidc_planner::{Fleet, HostName, ServerId};
+use raidc_planner::{Fleet, HostName, Server, ServerId};
 
 use super::translate::Seen;
 use crate::foreign::migration::VirtualMachineInstanceMigration;
@@ -126,7 +126,8 @@ pub fn is_at(fleet: &Fleet, server: &ServerId, host: &HostName) -> bool {
 
 /// Takes the room of a server on a second host, as its second pod does.
 pub fn hold(fleet: &mut Fleet, server: &ServerId, at: &HostName) {
-    let (Some(server), Some(host)) = (fleet.servers.get(server), fleet.hosts.get_mut(at)) else {
+    let size = fleet.servers.get(server).map(Server::counted);
+    let (Some(size), Some(host)) = (size, fleet.hosts.get_mut(at)) else {
         return;
     };
     let overcommit = fleet
@@ -134,7 +135,7 @@ pub fn hold(fleet: &mut Fleet, server: &ServerId, at: &HostName) {
         .get(&host.site)
         .map_or(100, |site| site.cpu_overcommit_percent);
     // Cores of the host behind so many virtual ones, rounded up.
-    let cpu = server
+    let cpu = size
         .cpu_milli
         .saturating_mul(100)
         .saturating_add(overcommit.max(1) - 1)
@@ -142,8 +143,8 @@ pub fn hold(fleet: &mut Fleet, server: &ServerId, at: &HostName) {
     host.taken_cpu_milli = host.taken_cpu_milli.saturating_add(cpu);
     host.taken_memory_mib = host
         .taken_memory_mib
-        .saturating_add(server.memory_mib)
-        .saturating_add(server.overhead_mib);
+        .saturating_add(size.memory_mib)
+        .saturating_add(size.overhead_mib);
 }
 
 fn runs_on(seen: &Seen, moving: &Moving, host: &HostName) -> bool {

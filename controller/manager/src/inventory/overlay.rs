@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kube::{Resource, ResourceExt};
+use raidc_crds::virtual_server::Granted;
 use raidc_crds::{Colocation, VirtualServer};
 use raidc_planner::{DevicePosition, Placement};
 
@@ -15,9 +16,10 @@ struct Assumed<T> {
 }
 
 /// Decisions by UID. An entry goes when the watch shows what was written, or the object is gone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overlay {
-    servers: BTreeMap<String, Assumed<Placement>>,
+    /// Where it is, and with what it was let in.
+    servers: BTreeMap<String, Assumed<(Placement, Option<Granted>)>>,
     colocations: BTreeMap<String, Assumed<BTreeMap<String, DevicePosition>>>,
 }
 
@@ -25,7 +27,13 @@ impl Overlay {
     /// The assumed placement of a server.
     #[must_use]
     pub fn server(&self, server: &VirtualServer) -> Option<&Placement> {
-        self.servers.get(&server.uid()?).map(|assumed| &assumed.decided)
+        self.servers.get(&server.uid()?).map(|assumed| &assumed.decided.0)
+    }
+
+    /// With what a server of an assumed placement was let in.
+    #[must_use]
+    pub fn granted(&self, server: &VirtualServer) -> Option<&Granted> {
+        self.servers.get(&server.uid()?)?.decided.1.as_ref()
     }
 
     /// The assumed positions of a colocation's devices.
@@ -38,11 +46,12 @@ impl Overlay {
 
     /// `placement` was written; `written` is what the API server answered.
     pub fn assume_server(&mut self, written: &VirtualServer, placement: Placement) {
+        let granted = written.status.as_ref().and_then(|status| status.granted.clone());
         if let Some((uid, written)) = identity(written) {
             self.servers.insert(
                 uid,
                 Assumed {
-                    decided: placement,
+                    decided: (placement, granted),
                     written,
                 },
             );

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use kube::ResourceExt;
 use raidc_crds::replication_policy::{ReplicationMode, SharedRiskRule, SpanningClass};
 use raidc_crds::tenant::Service;
-use raidc_crds::virtual_server::Power;
+use raidc_crds::virtual_server::{Power, VirtualServerSpec};
 use raidc_crds::{ReplicationPolicy, Tenant, VirtualServer};
-use raidc_planner::{Fleet, Placement, Server, ServerId, SiteName, Spread, State, TenantName};
+use raidc_planner::{Fleet, Granted, Placement, Server, ServerId, SiteName, Spread, State, TenantName};
 
 use super::amounts::{Round, mib, overhead_mib};
 use super::data::Data;
+use super::granted::{self, Sizes};
 use super::translate::{Note, Notes, Seen, created_at};
 use super::{adopt, colocations, groups, stores::Backend};
 
@@ -63,6 +64,7 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) -> BTreeSet
     for (server, is_readable) in readable.chain(unreadable) {
         let id = ServerId::new(server.namespace().unwrap_or_default(), server.name_any());
         let current = current(seen, &id, server);
+        let granted = granted::recorded(seen, &id, server).map(|granted| granted::amounts(&granted));
         let mut problem = None;
         let mut remember = |note: Note| {
             problem.get_or_insert(note);
@@ -79,10 +81,10 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) -> BTreeSet
         };
         let size = size(seen, server).unwrap_or_else(|note| {
             remember(note);
-            last_known_size(server)
+            last_known_size(server, granted)
         });
         // Of one that cannot be read in full, what it was granted counts, and not what can be read of what it asks for.
-        let known = last_known_size(server);
+        let known = last_known_size(server, granted);
         let as_granted = is_readable || known.is_nothing() || size.needs() == known.needs();
         let size = if as_granted { size } else { known };
         if let Some(current) = current.as_ref().filter(|_| !is_readable && size.is_nothing()) {
@@ -97,7 +99,7 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) -> BTreeSet
         });
         let storage_mib = storage(server).unwrap_or_else(|note| {
             remember(note);
-            0
+            granted.map_or(0, |granted| granted.storage_mib)
         });
         if current.is_none() && may_have_a_machine(seen, &data, &id, server) {
             remember(Note::new(
@@ -138,6 +140,7 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) -> BTreeSet
                 apart: groups::apart(server),
                 together: groups::together(server),
                 current,
+                granted,
                 released: false,
             },
         );
@@ -186,9 +189,21 @@ pub fn recorded(server: &VirtualServer) -> Option<Placement> {
     })
 }
 
-/// What the server asks for, by its size or in its own words.
+/// What the server asks for.
 fn size(seen: &Seen, server: &VirtualServer) -> Result<Size, Note> {
-    let spec = &server.spec;
+    with_sizes(seen, |sizes| size_of(&server.spec, sizes))
+}
+
+/// Asks something of the catalogue of sizes.
+pub(crate) fn with_sizes<T>(seen: &Seen, ask: impl FnOnce(Sizes<'_>) -> T) -> T {
+    match &seen.sizes {
+        Some(sizes) => ask(Some(&|name: &str| sizes.get(name).cloned())),
+        None => ask(None),
+    }
+}
+
+/// What is asked for, by its size or in its own words.
+pub(crate) fn size_of(spec: &VirtualServerSpec, sizes: Sizes<'_>) -> Result<Size, Note> {
     if let Some(resources) = &spec.resources {
         let memory = resources
             .memory
@@ -202,13 +217,18 @@ fn size(seen: &Seen, server: &VirtualServer) -> Result<Size, Note> {
             "it says neither size nor resources: set spec.size to a size of the catalogue, such as m-4",
         ));
     };
-    let Some(sizes) = &seen.sizes else {
+    size_named(name, sizes)
+}
+
+/// A size of the catalogue.
+pub(crate) fn size_named(name: &str, sizes: Sizes<'_>) -> Result<Size, Note> {
+    let Some(sizes) = sizes else {
         return Err(backend_missing(
             Backend::KubeVirt,
             "so the size cannot be looked up",
         ));
     };
-    let Some(size) = sizes.get(name) else {
+    let Some(size) = sizes(name) else {
         return Err(Note::new(
             "UnknownSize",
             format!(
@@ -236,8 +256,15 @@ fn checked(cores: i64, memory_mib: i64, what: &str) -> Result<Size, Note> {
     })
 }
 
-/// What was counted for it when it was placed; the status keeps memory and overhead as one sum.
-fn last_known_size(server: &VirtualServer) -> Size {
+/// What was counted for it when it was placed; a status without a record of it keeps memory and overhead as one sum.
+fn last_known_size(server: &VirtualServer, granted: Option<Granted>) -> Size {
+    if let Some(granted) = granted {
+        return Size {
+            cpu_milli: granted.cpu_milli,
+            memory_mib: granted.memory_mib,
+            overhead_mib: granted.overhead_mib,
+        };
+    }
     let status = server.status.as_ref();
     Size {
         cpu_milli: status.and_then(|s| s.cores_milli).unwrap_or(0),

@@ -525,3 +525,6 @@ fn synchronous_copies_are_never_looked_for_across_storage_classes() {
     assert_eq!(raidc_planner::check(&fleet, &plan), vec![]);
     assert!(!plan.servers.contains_key(&id("web")));
 }
+
+#[path = "granted_tests.rs"]
+mod granted;

@@ -25,11 +25,13 @@ pub fn usage(fleet: &Fleet, plan: &Plan, tenant: &str) -> Option<QuotaUsage> {
     };
     let add = |sum: &mut Option<i64>, amount: i64| *sum = sum.map(|s| s.saturating_add(amount));
     for (id, server) in &fleet.servers {
-        if server.tenant == name && plan.servers.contains_key(id) {
+        if server.tenant == name
+            && let Some(decided) = plan.servers.get(id)
+        {
             add(&mut used.servers, 1);
-            add(&mut used.cpu_milli, server.cpu_milli);
-            add(&mut used.memory_mib, server.memory_mib);
-            add(&mut used.storage_mib, server.storage_mib);
+            add(&mut used.cpu_milli, decided.granted.cpu_milli);
+            add(&mut used.memory_mib, decided.granted.memory_mib);
+            add(&mut used.storage_mib, decided.granted.storage_mib);
         }
     }
     for (id, colocation) in &fleet.colocations {

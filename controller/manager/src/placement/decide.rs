@@ -7,16 +7,17 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use raidc_crds::colocation::{ColocationStatus, DevicePlace};
 use raidc_crds::condition::{self, PLACED, Status};
-use raidc_crds::virtual_server::{Reserved, VirtualServerStatus};
+use raidc_crds::virtual_server::{Granted, Reserved, VirtualServerStatus};
 use raidc_crds::{Colocation, VirtualServer};
 use raidc_planner::{
-    ColocationId, DemandId, DevicePosition, Fleet, MoveKind, Placement, Plan, ServerId, ServerPlan,
+    ColocationId, DemandId, DevicePosition, Fleet, MoveKind, Placement, Plan, Server, ServerId, ServerPlan,
 };
 
 use super::plug::Plugs;
-use crate::inventory::adopt;
 use crate::inventory::data::Data;
+use crate::inventory::servers::with_sizes;
 use crate::inventory::translate::{Note, Notes, Seen, waits};
+use crate::inventory::{adopt, granted};
 use crate::reconcile::virtual_server::report::{LOST_DISK, READY_DISK};
 
 /// What one object's status should say about its place, and what to assume once it does.
@@ -78,11 +79,12 @@ fn server(
     let demand = fleet.servers.get(&id);
     let current = demand.and_then(|server| server.current.clone());
     let decided = plan.servers.get(&id);
-    let away = decided
+    let away: Option<Note> = decided
         .zip(current.as_ref())
         .filter(|(decided, before)| before.site != decided.placement.site)
         .filter(|_| has_machine(seen, &id) || had_disks(object) || data.is_there(object))
         .map(|(decided, before)| needs_failover(plan, &id, before, decided));
+    let taken = decided.filter(|_| away.is_none());
     let placed = |status: Status, reason: &str, message: String| {
         condition::condition(PLACED, status, reason, message, object.metadata.generation, now)
     };
@@ -92,7 +94,7 @@ fn server(
                 Some(held) => placed(Status::True, "Held", held.clone()),
                 None => placed(Status::True, "Placed", told(decided)),
             };
-            (Some(taken(decided)), says)
+            (Some(place_of(decided)), says)
         }
         // It keeps what is recorded of it, and says what it waits for.
         (Some(_), Some(note)) => (current, placed(Status::False, note.reason, note.message)),
@@ -117,13 +119,33 @@ fn server(
         status.copy_sites = placement.copy_sites.iter().map(ToString::to_string).collect();
         status.reserved = reserved(fleet, decided, placement, before);
         status.epoch = Some(epoch(seen, object, &id));
-        status.cores_milli = demand.map(|server| server.cpu_milli);
-        status.memory_mib = demand.map(|server| server.memory_mib.saturating_add(server.overhead_mib));
+        let size = taken.map(|decided| decided.granted);
+        let size = size.or_else(|| demand.map(Server::counted));
+        status.cores_milli = size.map(|size| size.cpu_milli);
+        status.memory_mib = size.map(|size| size.memory_mib.saturating_add(size.overhead_mib));
+        status.granted = granted(seen, &id, object, taken);
         status.watts = decided
             .map(|decided| decided.watts)
             .or_else(|| before.and_then(|status| status.watts));
     }
     (status, placement)
+}
+
+/// With what it is let in: what it asks for, once the plan that is carried out grants that; else as before. What has a place and
+/// no record, from before there were records, is taken to have been let in with what it asks for.
+fn granted(
+    seen: &Seen,
+    id: &ServerId,
+    object: &VirtualServer,
+    taken: Option<&ServerPlan>,
+) -> Option<Granted> {
+    let before = granted::recorded(seen, id, object);
+    let asked = || with_sizes(seen, |sizes| granted::asked(object, sizes).ok());
+    if taken.is_some_and(|decided| decided.growth.is_none()) {
+        asked().or(before)
+    } else {
+        before.or_else(asked)
+    }
 }
 
 /// The epoch never goes back: when the status was lost, the machine still says under which it was made.
@@ -179,7 +201,7 @@ fn told(decided: &ServerPlan) -> String {
     format!("it has its place in rack {} at {}", place.rack, place.site)
 }
 
-fn taken(decided: &ServerPlan) -> Placement {
+fn place_of(decided: &ServerPlan) -> Placement {
     Placement {
         site: decided.placement.site.clone(),
         rack: decided.placement.rack.clone(),

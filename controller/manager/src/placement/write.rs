@@ -80,7 +80,8 @@ async fn one(pen: &Pen<'_>, wanted: Wanted, overlay: &Overlay) -> Done {
             placement,
         } => {
             // What was written and is not seen back yet is not written again: the watch decides.
-            if overlay.server(&object).is_some() && overlay.server(&object) == placement.as_ref() {
+            let known = overlay.server(&object).is_some() && overlay.server(&object) == placement.as_ref();
+            if known && overlay.granted(&object) == status.granted.as_ref() {
                 return Done::Unchanged;
             }
             match write(pen, &SERVER_PLACEMENT, object.as_ref(), status.as_ref()).await {

@@ -238,6 +238,7 @@ pub const SERVER_PLACEMENT: Part = Part {
         "watts",
         "coresMilli",
         "memoryMib",
+        "granted",
     ],
     conditions: &[condition::PLACED],
 };

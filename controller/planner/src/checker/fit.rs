@@ -127,7 +127,8 @@ fn hosts(model: &Model<'_>, faults: &mut Vec<Fault>) {
         let silent = over
             .map(|d| MEASURES[d])
             .any(|measure| !declared(model, &of, measure));
-        if model.arrivals[at] || known(model, at) && silent {
+        let arrived = (0..2).any(|d| used[d] > room[d] && model.arrivals[at][d]);
+        if arrived || known(model, at) && silent {
             let how = format!("carries {used:?} of {room:?} (milli-cores, MiB)");
             faults.push(fault(Rule::HostFits, format!("host/{}", host.name), how));
         }
@@ -141,7 +142,7 @@ fn racks(model: &Model<'_>, faults: &mut Vec<Fault>) {
     }
     let mut arrivals = vec![false; model.base.racks.len()];
     for (host, &arrived) in model.base.hosts.iter().zip(&model.arrivals) {
-        arrivals[host.rack] |= arrived;
+        arrivals[host.rack] |= arrived[0];
     }
     for (id, places) in &model.plan.colocations {
         let colocation = model.fleet.colocations.get(id);
@@ -170,9 +171,9 @@ fn sites(model: &Model<'_>, totals: &Totals<'_>, rooms: &[SiteRoom], faults: &mu
         let sums = totals.site(at);
         for (d, measure) in MEASURES.into_iter().enumerate() {
             let (used, ceiling) = (room.used[d], room.ceiling[d]);
-            if used > ceiling && (sums.fresh || silent(measure)) {
-                let new = if sums.fresh {
-                    ", with a new server there"
+            if used > ceiling && (sums.fresh[d] || silent(measure)) {
+                let new = if sums.fresh[d] {
+                    ", with a new server or a larger one there"
                 } else {
                     ""
                 };

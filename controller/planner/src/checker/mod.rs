@@ -13,6 +13,7 @@ mod base;
 mod copies;
 mod devices;
 mod fit;
+mod growth;
 mod ledger;
 mod model;
 mod moves;
@@ -47,6 +48,7 @@ pub fn check(fleet: &Fleet, plan: &Plan) -> Vec<Fault> {
         if let Some(server) = placed {
             accounts::place(base, server, faults);
             copies::check(base, server, faults);
+            growth::check(fleet, base, server, faults);
             ledger::draw(server, faults);
             groups.add(server);
         }

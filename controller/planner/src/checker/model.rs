@@ -29,6 +29,8 @@ pub(super) struct Placed<'a> {
     pub(super) falls: Falls,
     /// Virtual cores in thousandths, MiB with overhead.
     pub(super) need: [i64; 2],
+    /// Whether it was granted more than it had: of cores, memory, storage.
+    pub(super) grew: [bool; 3],
     /// What it adds to the draw of its host, and after a loss to that of its reserve, in milliwatts.
     pub(super) draw_mw: i64,
     pub(super) backup_mw: i64,
@@ -46,9 +48,9 @@ pub(super) struct Model<'a> {
     pub(super) plan: &'a Plan,
     pub(super) base: Base<'a>,
     pub(super) servers: Vec<Placed<'a>>,
-    /// Per host: what its servers need; whether one of them is new there.
+    /// Per host: what its servers need; whether some of it is new there, by measure.
     pub(super) used: Vec<[i64; 2]>,
-    pub(super) arrivals: Vec<bool>,
+    pub(super) arrivals: Vec<[bool; 2]>,
     /// Per host: draws power before any loss.
     pub(super) on: Vec<bool>,
     /// Per rack: drawn before any loss, in milliwatts.
@@ -142,7 +144,7 @@ impl<'a> Model<'a> {
             fleet,
             plan,
             used: vec![[0; 2]; base.hosts.len()],
-            arrivals: vec![false; base.hosts.len()],
+            arrivals: vec![[false; 2]; base.hosts.len()],
             on: base.hosts.iter().map(|host| host.on).collect(),
             drawn_mw: base
                 .racks
@@ -162,7 +164,9 @@ impl<'a> Model<'a> {
             let Some(host) = server.host else { continue };
             self.used[host][0] += server.need[0];
             self.used[host][1] += server.need[1];
-            self.arrivals[host] |= !server.stayed;
+            for (arrived, grew) in self.arrivals[host].iter_mut().zip(server.grew) {
+                *arrived |= grew || !server.stayed;
+            }
             self.on[host] = true;
             self.drawn_mw[self.base.hosts[host].rack] += i128::from(server.draw_mw);
         }
@@ -219,7 +223,10 @@ fn place<'a>(
         .map(|host| base.hosts[host].rack)
         .or_else(recorded)
         .map_or(Falls::Site(site), Falls::Rack);
-    let need = physics::need(spec);
+    let need = physics::need(&plan.granted);
+    let (has, kept) = (physics::counts(&plan.granted), physics::kept(spec));
+    let (had, held) = (physics::counts(&kept), physics::need(&kept));
+    let grew = [need[0] > held[0], need[1] > held[1], has[2] > had[2]];
     let draw = |host: Option<usize>| host.map_or(0, |host| base.hosts[host].build.draw_mw(need[0]));
     let stayed = spec
         .current
@@ -234,6 +241,7 @@ fn place<'a>(
         site,
         falls,
         need,
+        grew,
         draw_mw: draw(host),
         backup_mw: draw(backup),
         stayed,

@@ -4,7 +4,7 @@
 //! stay below 2^61 and two of them fit an `i64`. One server adds at most 10^9 x 10^9 milliwatts to a host; sums of milliwatts are
 //! kept in `i128`.
 
-use crate::fleet::{Host, Rack, Server};
+use crate::fleet::{Granted, Host, Rack, Server};
 
 /// Most servers of a plan that are counted; see the bounds above.
 pub(super) const MAX_SERVERS: usize = 1 << 20;
@@ -16,16 +16,63 @@ const MAX_MIB: i64 = 1 << 40;
 const MAX_WATTS: i64 = 1_000_000;
 
 /// Virtual cores in thousandths, MiB with overhead.
-pub(super) fn need(server: &Server) -> [i64; 2] {
-    [
-        server.cpu_milli.clamp(0, MAX_CPU),
-        server.memory_mib.clamp(0, MAX_MIB) + server.overhead_mib.clamp(0, MAX_MIB),
-    ]
+pub(super) fn need(size: &Granted) -> [i64; 2] {
+    let size = believed(size);
+    [size.cpu_milli, size.memory_mib + size.overhead_mib]
+}
+
+/// Virtual cores in thousandths, MiB without overhead, MiB of storage: what a quota counts.
+pub(super) fn counts(size: &Granted) -> [i128; 3] {
+    let size = believed(size);
+    [size.cpu_milli, size.memory_mib, size.storage_mib].map(i128::from)
 }
 
 /// Storage of one copy, in MiB.
-pub(super) fn storage(server: &Server) -> i64 {
-    server.storage_mib.clamp(0, MAX_MIB)
+pub(super) fn storage(size: &Granted) -> i64 {
+    size.storage_mib.clamp(0, MAX_MIB)
+}
+
+/// As much of a size as is believed.
+pub(super) fn believed(size: &Granted) -> Granted {
+    Granted {
+        cpu_milli: size.cpu_milli.clamp(0, MAX_CPU),
+        memory_mib: size.memory_mib.clamp(0, MAX_MIB),
+        overhead_mib: size.overhead_mib.clamp(0, MAX_MIB),
+        storage_mib: size.storage_mib.clamp(0, MAX_MIB),
+    }
+}
+
+/// What a server asks for.
+pub(super) fn asked(server: &Server) -> Granted {
+    Granted {
+        cpu_milli: server.cpu_milli,
+        memory_mib: server.memory_mib,
+        overhead_mib: server.overhead_mib,
+        storage_mib: server.storage_mib,
+    }
+}
+
+/// What a server has until something is decided: what it asks for, unless it has a place with less of anything, or what it
+/// asks for makes no sense.
+pub(super) fn kept(server: &Server) -> Granted {
+    let asked = asked(server);
+    let Some(has) = server.granted.filter(|_| server.current.is_some()) else {
+        return asked;
+    };
+    let pairs = [
+        (asked.cpu_milli, has.cpu_milli, 1),
+        (asked.memory_mib, has.memory_mib, 1),
+        (asked.overhead_mib, has.overhead_mib, 0),
+        (asked.storage_mib, has.storage_mib, 0),
+    ];
+    if pairs
+        .iter()
+        .all(|&(asked, has, least)| (least..=has).contains(&asked))
+    {
+        asked
+    } else {
+        has
+    }
 }
 
 /// Whether every figure of a request can be true.

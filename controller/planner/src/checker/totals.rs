@@ -16,10 +16,10 @@ struct Used<'a> {
 }
 
 impl Used<'_> {
-    fn add(&mut self, amounts: [i128; 6], new: bool) {
+    fn add(&mut self, amounts: [i128; 6], new: [i128; 6]) {
         for (at, amount) in amounts.into_iter().enumerate() {
             self.all[at] += amount;
-            self.new[at] += if new { amount } else { 0 };
+            self.new[at] += new[at];
         }
     }
 }
@@ -32,8 +32,8 @@ pub(super) struct AtSite {
     pub(super) backups: i64,
     /// What those that run there need.
     pub(super) need: [i64; 2],
-    /// A new server is among them.
-    pub(super) fresh: bool,
+    /// Some of it is new: a server that had no place, or more than one had; by measure.
+    pub(super) fresh: [bool; 2],
     /// MiB of servers and copies that the plan puts there; some of it where none was.
     pub(super) stored: i128,
     pub(super) stored_fresh: bool,
@@ -74,9 +74,13 @@ impl<'a> Totals<'a> {
     pub(super) fn add(&mut self, base: &mut Base<'a>, spec: &'a Server, placed: Option<&Placed<'a>>) {
         let new = spec.current.is_none();
         if placed.is_some() || !new {
-            let guest = [spec.cpu_milli, spec.memory_mib, spec.storage_mib].map(|n| i128::from(n.max(0)));
+            let kept = physics::kept(spec);
+            let had = physics::counts(&kept);
+            let has = placed.map_or(had, |server| physics::counts(&server.plan.granted));
+            let more = |at: usize| if new { has[at] } else { (has[at] - had[at]).max(0) };
+            let fresh = [i128::from(new), more(0), more(1), more(2), 0, 0];
             self.used(&spec.tenant)
-                .add([1, guest[0], guest[1], guest[2], 0, 0], new);
+                .add([1, has[0], has[1], has[2], 0, 0], fresh);
         }
         if let Some(current) = &spec.current {
             let there = placed.filter(|server| server.steady || server.plan.placement.site == current.site);
@@ -114,7 +118,9 @@ impl<'a> Totals<'a> {
         let at = slot(&mut self.sites, server.site);
         at.servers += 1;
         at.need = [at.need[0] + server.need[0], at.need[1] + server.need[1]];
-        at.fresh |= server.spec.current.is_none();
+        for (fresh, grew) in at.fresh.iter_mut().zip(server.grew) {
+            *fresh |= grew || server.spec.current.is_none();
+        }
         if let Some(backup) = server.backup {
             let to = base.hosts[backup].site;
             slot(&mut self.sites, to).backups += 1;
@@ -123,7 +129,7 @@ impl<'a> Totals<'a> {
             pair.need = [pair.need[0] + server.need[0], pair.need[1] + server.need[1]];
             pair.draw_mw += i128::from(server.backup_mw);
         }
-        let storage = physics::storage(server.spec);
+        let storage = physics::storage(&server.plan.granted);
         if storage > 0 {
             self.store(base, server, storage);
         }
@@ -139,7 +145,7 @@ impl<'a> Totals<'a> {
                 || current.is_some_and(|current| current.site == *name || current.copy_sites.contains(name));
             let at = slot(&mut self.sites, site);
             at.stored += i128::from(storage);
-            at.stored_fresh |= !had;
+            at.stored_fresh |= !had || server.grew[2];
         }
     }
 
@@ -161,7 +167,7 @@ impl<'a> Totals<'a> {
         sites.sort_unstable();
         sites.dedup();
         for site in sites {
-            slot(&mut self.sites, site).left += i128::from(physics::storage(spec));
+            slot(&mut self.sites, site).left += i128::from(physics::storage(&physics::kept(spec)));
         }
     }
 
@@ -197,7 +203,8 @@ impl<'a> Totals<'a> {
                 };
                 let new = !colocation.current.contains_key(&device.name);
                 let amounts = [0, 0, 0, 0, i128::from(device.watts), i128::from(device.units)];
-                self.used(&colocation.tenant).add(amounts, new);
+                self.used(&colocation.tenant)
+                    .add(amounts, if new { amounts } else { [0; 6] });
             }
         }
         for used in &self.tenants {

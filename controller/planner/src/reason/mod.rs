@@ -2,6 +2,7 @@
 //!
 //! No text here may name another tenant or its objects: it is shown to the owner of the demand.
 
+mod growth;
 mod measure;
 mod text;
 
@@ -13,6 +14,7 @@ use crate::fleet::ApartBy;
 use crate::ids::{RackName, RiskName, SiteName};
 use crate::scenario::Scenario;
 
+pub use growth::Growth;
 pub use measure::{QuotaResource, Resource, counted};
 
 /// The constraint that keeps a demand out: the nearest one, that is the one whose mending lets it in soonest.

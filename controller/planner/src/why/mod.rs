@@ -10,7 +10,8 @@ use crate::place::Wish;
 use crate::reason::{Considered, Resource, Waiting, WaitingOn};
 use crate::state::Books;
 use crate::world::{Amount, Was, World, count};
-use text::{backup_text, copies_text, primary_text};
+pub(crate) use text::backup_text;
+use text::{copies_text, primary_text};
 
 impl Against {
     /// The condition reason that a host refused for this counts under.
@@ -203,7 +204,8 @@ fn where_copies_are(world: &World<'_>, books: &Books, server: usize, was: &Was) 
     Waiting { on, considered }
 }
 
-fn nearer(
+/// The nearer of what was nearest so far and of what speaks against one more host.
+pub(crate) fn nearer(
     nearest: Option<(Against, usize)>,
     against: Against,
     host: usize,

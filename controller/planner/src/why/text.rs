@@ -53,7 +53,8 @@ pub(super) fn primary_text(
     }
 }
 
-pub(super) fn backup_text(
+/// What speaks against reserving `host` for `server`, which runs, or would run, on `from`.
+pub(crate) fn backup_text(
     world: &World<'_>,
     books: &Books,
     server: usize,
@@ -61,7 +62,7 @@ pub(super) fn backup_text(
     from: usize,
     host: usize,
 ) -> WaitingOn {
-    let wanted = &world.servers[server];
+    let (wanted, demand) = (&world.servers[server], books.demand(world, server));
     let zone = books
         .primary_zone(world, server)
         .unwrap_or(world.hosts[from].zone);
@@ -76,14 +77,12 @@ pub(super) fn backup_text(
         free,
     };
     match against {
-        Against::Full(resource, free) => reserve(
-            resource,
-            wanted.demand[usize::from(resource != Resource::Cpu)],
-            free,
-        ),
+        Against::Full(resource, free) => {
+            reserve(resource, demand[usize::from(resource != Resource::Cpu)], free)
+        }
         Against::TooSmall(resource) => {
             let d = usize::from(resource != Resource::Cpu);
-            reserve(resource, wanted.demand[d], world.hosts[host].capacity[d])
+            reserve(resource, demand[d], world.hosts[host].capacity[d])
         }
         Against::Watts { asked, left } => reserve(Resource::Watts, watts_up(asked), left.div_euclid(1000)),
         Against::Asleep => {
@@ -114,7 +113,7 @@ fn speaks_against(
     zone: usize,
     host: usize,
 ) -> usize {
-    let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
+    let (demand, dense) = (books.demand(world, server), &world.hosts[host]);
     let so = |f: usize| match against {
         Against::Full(resource, free) => {
             let d = usize::from(resource != Resource::Cpu);
@@ -124,7 +123,7 @@ fn speaks_against(
         Against::Watts { asked, left } => {
             let at = dense.rack * books.scenarios + f;
             let wakes = !books.is_on(world, host) && books.reserves[host * books.scenarios + f] == 0;
-            let adds = dense.draw_mw(wanted.demand[0]) + if wakes { dense.idle_mw } else { 0 };
+            let adds = dense.draw_mw(demand[0]) + if wakes { dense.idle_mw } else { 0 };
             let room = world.racks[dense.rack].capacity_mw - books.committed_mw[dense.rack];
             (asked, left) == (adds, room - books.added_mw[at])
         }

@@ -1,6 +1,7 @@
 //! The fleet in dense form: names become indices, units become the ones decisions are made in. No I/O.
 //!
-//! Built once per plan by `build.rs`, never changed afterwards; what changes while planning is in `state.rs`.
+//! Built once per plan by `build.rs`; what changes while planning is in `state.rs`. Only a server that was granted a larger
+//! size takes that on here ([`grow`]), between two rounds.
 //! Hosts, racks, sites and servers are in the order of their names, so that an index is a stable tie-break.
 
 mod build;
@@ -13,13 +14,13 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::draw;
-use crate::fleet::{ApartBy, Fleet, Spread};
+use crate::fleet::{ApartBy, Fleet, Granted, Spread};
 use crate::ids::{HostName, RackName, RiskName, ServerId, SiteName, TenantName};
 use crate::plan::Problem;
 use crate::reason::WaitingOn;
 
 pub(crate) use build::build;
-pub(crate) use servers::{add_server, forget_server};
+pub(crate) use servers::{add_server, forget_server, grow};
 
 /// Number of measures a host is filled in: virtual cores and memory.
 pub(crate) const DIMS: usize = 2;
@@ -155,6 +156,15 @@ pub(crate) enum DenseScenario {
     Risk(RiskName),
 }
 
+/// A size that waits, of a server that goes on with a smaller one.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) demand: Amount,
+    pub(crate) class: usize,
+    pub(crate) guest_mib: i64,
+    pub(crate) storage: i64,
+}
+
 /// A virtual server that can be placed.
 #[derive(Debug)]
 // Each flag is a separate property of the request.
@@ -164,12 +174,15 @@ pub(crate) struct DenseServer {
     pub(crate) tenant: Option<usize>,
     pub(crate) tier: i64,
     pub(crate) created_at: i64,
+    /// As granted; so are the class, the memory and the storage.
     pub(crate) demand: Amount,
     /// Index into `World::classes`: servers that ask for the same.
     pub(crate) class: usize,
     /// Without overhead: what the quota counts.
     pub(crate) guest_mib: i64,
     pub(crate) storage: i64,
+    /// The larger size that it asks for, until [`grow`].
+    pub(crate) asked: Option<Box<Asked>>,
     pub(crate) copies: i64,
     pub(crate) spread: Spread,
     pub(crate) warm: bool,
@@ -231,6 +244,16 @@ impl DenseServer {
     /// Whether the policy keeps more than one copy.
     pub(crate) fn is_protected(&self) -> bool {
         self.copies >= 2
+    }
+
+    /// The size that counts, as the plan tells it.
+    pub(crate) fn granted(&self) -> Granted {
+        Granted {
+            cpu_milli: self.demand[0],
+            memory_mib: self.guest_mib,
+            overhead_mib: self.demand[1] - self.guest_mib,
+            storage_mib: self.storage,
+        }
     }
 
     /// Whether these sites may hold the server and its copies together.

@@ -7,8 +7,8 @@ use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 use smallvec::SmallVec;
 
 use super::build::{MAX_CPU, MAX_MIB};
-use super::{Apartness, Circle, Class, DenseServer, Group, SiteSets, Was, World};
-use crate::fleet::{Fleet, Server};
+use super::{Amount, Apartness, Asked, Circle, Class, DenseServer, Group, SiteSets, Was, World};
+use crate::fleet::{Fleet, Granted, Server};
 use crate::ids::{HostName, ServerId, SiteName, TenantName};
 use crate::reason::WaitingOn;
 
@@ -94,6 +94,15 @@ pub(crate) fn forget_server(world: &mut World<'_>, server: usize) {
     }
     if let Some((circle, _)) = dense.together.take() {
         world.circles[circle].members.retain(|&member| member != server);
+    }
+}
+
+/// Gives a server the size that it asks for. The books count it already.
+pub(crate) fn grow(world: &mut World<'_>, server: usize) {
+    let dense = &mut world.servers[server];
+    if let Some(asked) = dense.asked.take() {
+        (dense.demand, dense.class) = (asked.demand, asked.class);
+        (dense.guest_mib, dense.storage) = (asked.guest_mib, asked.storage);
     }
 }
 
@@ -214,19 +223,18 @@ fn dense_server(
 ) -> DenseServer {
     let sets = site_sets(world, server);
     let allowed = allowed(world, server, sets.as_ref());
-    let amount = |n: i64, most: i64| n.clamp(0, most);
+    let was = was(world, names, server).map(Box::new);
+    let (asked, size) = (within(server.asked()), within(server.counted()));
     let mut dense = DenseServer {
         id: id.clone(),
         tenant: world.tenants.binary_search(&server.tenant).ok(),
         tier: server.tier,
         created_at: server.created_at,
-        demand: [
-            amount(server.cpu_milli, MAX_CPU),
-            amount(server.memory_mib, MAX_MIB) + amount(server.overhead_mib, MAX_MIB),
-        ],
+        demand: demand(&size),
         class: 0,
-        guest_mib: amount(server.memory_mib, MAX_MIB),
-        storage: amount(server.storage_mib, MAX_MIB),
+        guest_mib: size.memory_mib,
+        storage: size.storage_mib,
+        asked: None,
         copies: server.copies.clamp(1, MAX_COPIES),
         spread: server.spread,
         warm: server.warm,
@@ -235,11 +243,38 @@ fn dense_server(
         apart: apartness(world, index, server),
         together: togetherness(world, index, server),
         malformed: malformed(server).map(Box::new),
-        was: was(world, names, server).map(Box::new),
+        was,
         released: server.released,
     };
     dense.class = intern(world, class_of(&dense));
+    if asked != size {
+        let class = Class {
+            demand: demand(&asked),
+            stores: asked.storage_mib > 0,
+            ..class_of(&dense)
+        };
+        dense.asked = Some(Box::new(Asked {
+            demand: class.demand,
+            class: intern(world, class),
+            guest_mib: asked.memory_mib,
+            storage: asked.storage_mib,
+        }));
+    }
     dense
+}
+
+/// The same within what is believed.
+fn within(size: Granted) -> Granted {
+    Granted {
+        cpu_milli: size.cpu_milli.clamp(0, MAX_CPU),
+        memory_mib: size.memory_mib.clamp(0, MAX_MIB),
+        overhead_mib: size.overhead_mib.clamp(0, MAX_MIB),
+        storage_mib: size.storage_mib.clamp(0, MAX_MIB),
+    }
+}
+
+fn demand(size: &Granted) -> Amount {
+    [size.cpu_milli, size.memory_mib + size.overhead_mib]
 }
 
 fn was(world: &World<'_>, names: &Names<'_>, server: &Server) -> Option<Was> {

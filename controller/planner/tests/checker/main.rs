@@ -17,6 +17,7 @@ mod fixture;
 #[allow(dead_code)] // shared with the other property tests; not all of it is used here
 #[path = "../fleets/mod.rs"]
 mod fleets;
+mod growth;
 mod ledgers;
 mod losses;
 mod moves;

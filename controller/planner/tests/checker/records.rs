@@ -154,7 +154,7 @@ fn no_storage_is_free_that_a_waiting_server_left_full() {
     let backup = place.backup.expect("reserved");
     let site = fleet.hosts[&backup].site.clone();
     let server = fleet.servers.get_mut(&id(5)).expect("server");
-    server.cpu_milli = 500_000;
+    (server.cpu_milli, server.granted) = (500_000, None);
     let down = plan(&fleet, &PlanOptions::default());
     assert_eq!(check(&fleet, &down), vec![]);
     assert!(down.waiting.contains_key(&id(5).into()));

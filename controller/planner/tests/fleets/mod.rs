@@ -179,6 +179,7 @@ fn server() -> impl Strategy<Value = Server> {
                 },
             }),
             current: None,
+            granted: None,
             released: false,
         }
     })
@@ -287,7 +288,8 @@ pub(crate) enum Event {
     Ceiling(prop::sample::Index, i64),
     Risk(prop::sample::Index, u8),
     ServerGone(prop::sample::Index),
-    ServerGrows(prop::sample::Index, i64),
+    /// To so many cores, GiB of memory, MiB of storage.
+    ServerGrows(prop::sample::Index, i64, i64, i64),
     Copies(prop::sample::Index, i64),
     Release(prop::sample::Index),
     ReleaseSite(prop::sample::Index),
@@ -302,24 +304,24 @@ pub(crate) enum Event {
 pub(crate) fn event() -> impl Strategy<Value = Event> {
     let at = any::<prop::sample::Index>;
     prop_oneof![
-        at().prop_map(Event::HostGone),
-        (at(), host_use()).prop_map(|(at, used)| Event::HostUse(at, used)),
-        (at(), state()).prop_map(|(at, state)| Event::SiteState(at, state)),
-        (at(), state()).prop_map(|(at, state)| Event::RackState(at, state)),
-        (at(), 0i64..2000).prop_map(|(at, watts)| Event::RackBudget(at, watts)),
-        (at(), select(vec![100i64, 150, 300])).prop_map(|(at, percent)| Event::Overcommit(at, percent)),
-        (at(), 20i64..100).prop_map(|(at, percent)| Event::Ceiling(at, percent)),
-        (at(), 0u8..3).prop_map(|(at, risk)| Event::Risk(at, risk)),
-        at().prop_map(Event::ServerGone),
-        (at(), 1i64..9).prop_map(|(at, cores)| Event::ServerGrows(at, cores)),
-        (at(), 1i64..4).prop_map(|(at, copies)| Event::Copies(at, copies)),
-        at().prop_map(Event::Release),
-        at().prop_map(Event::ReleaseSite),
-        at().prop_map(Event::SiteObjectGone),
-        at().prop_map(Event::RackObjectGone),
-        server().prop_map(|server| Event::NewServer(Box::new(server))),
-        at().prop_map(Event::ForgetBackup),
-        (at(), devices::event()).prop_map(|(at, event)| Event::Devices(at, event)),
+        1 => at().prop_map(Event::HostGone),
+        1 => (at(), host_use()).prop_map(|(at, used)| Event::HostUse(at, used)),
+        1 => (at(), state()).prop_map(|(at, state)| Event::SiteState(at, state)),
+        1 => (at(), state()).prop_map(|(at, state)| Event::RackState(at, state)),
+        1 => (at(), 0i64..2000).prop_map(|(at, watts)| Event::RackBudget(at, watts)),
+        1 => (at(), select(vec![100i64, 150, 300])).prop_map(|(at, percent)| Event::Overcommit(at, percent)),
+        1 => (at(), 20i64..100).prop_map(|(at, percent)| Event::Ceiling(at, percent)),
+        1 => (at(), 0u8..3).prop_map(|(at, risk)| Event::Risk(at, risk)),
+        1 => at().prop_map(Event::ServerGone),
+        3 => (at(), 1i64..12, 1i64..12, 0i64..400).prop_map(|(at, cores, gib, storage)| Event::ServerGrows(at, cores, gib, storage)),
+        1 => (at(), 1i64..4).prop_map(|(at, copies)| Event::Copies(at, copies)),
+        1 => at().prop_map(Event::Release),
+        1 => at().prop_map(Event::ReleaseSite),
+        1 => at().prop_map(Event::SiteObjectGone),
+        1 => at().prop_map(Event::RackObjectGone),
+        1 => server().prop_map(|server| Event::NewServer(Box::new(server))),
+        1 => at().prop_map(Event::ForgetBackup),
+        1 => (at(), devices::event()).prop_map(|(at, event)| Event::Devices(at, event)),
     ]
 }
 
@@ -380,9 +382,10 @@ pub(crate) fn happen(fleet: &mut Fleet, event: &Event, number: usize) {
                 fleet.servers.remove(&key);
             }
         }
-        Event::ServerGrows(at, cores) => {
+        Event::ServerGrows(at, cores, gib, storage) => {
             if let Some((_, server)) = pick(&mut fleet.servers, *at) {
-                server.cpu_milli = cores * 1000;
+                (server.cpu_milli, server.memory_mib) = (cores * 1000, gib * 1024);
+                server.storage_mib = *storage;
             }
         }
         Event::Copies(at, copies) => {

@@ -26,6 +26,14 @@ fn server(decided: &ServerPlan) -> String {
     for site in decided.copy_sites.iter().filter(|site| Some(*site) != reserve) {
         let _ = write!(line, ", copy at {site}");
     }
+    if let Some(growth) = &decided.growth {
+        let _ = write!(
+            line,
+            "; stays at {}, {}: {growth}",
+            decided.granted,
+            growth.reason()
+        );
+    }
     if let Some(why) = &decided.held {
         let _ = write!(line, " ({why})");
     }

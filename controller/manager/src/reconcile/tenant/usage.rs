@@ -75,9 +75,18 @@ mod tests {
                 storage_mib: 20_480,
                 ..Server::default()
             };
-            decision.fleet.servers.insert(id.clone(), server);
+            let decided = ServerPlan {
+                granted: server.asked(),
+                ..ServerPlan::default()
+            };
+            // What it asks for beyond that waits.
+            let more = Server {
+                cpu_milli: 64_000,
+                ..server
+            };
+            decision.fleet.servers.insert(id.clone(), more);
             if placed {
-                decision.plan.servers.insert(id, ServerPlan::default());
+                decision.plan.servers.insert(id, decided);
             }
         }
         decision

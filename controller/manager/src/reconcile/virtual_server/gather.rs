@@ -12,7 +12,9 @@ use raidc_crds::Tenant;
 use raidc_crds::VirtualServer;
 use raidc_crds::names;
 use raidc_crds::quantity::Quantity;
+use raidc_crds::virtual_server::Granted;
 use raidc_planner::DemandId;
+use raidc_planner::Growth;
 use raidc_planner::ServerId;
 use raidc_planner::SiteName;
 use raidc_planner::State;
@@ -23,6 +25,7 @@ use crate::foreign::cdi::DataSource;
 use crate::foreign::cdi::DataVolume;
 use crate::foreign::kubevirt::VirtualMachine;
 use crate::foreign::kubevirt::VirtualMachineInstance;
+use crate::inventory::granted;
 use crate::inventory::servers::policy_name;
 use crate::inventory::stores::Stores;
 use crate::inventory::tenancy::tenant_of;
@@ -35,7 +38,7 @@ use crate::reconcile::copies;
 pub struct DiskSeen {
     /// Name within the server.
     pub name: String,
-    /// Size asked for.
+    /// Size that it is to have: as asked for, or as granted while more waits.
     pub size: Quantity,
     /// Name of its claim and DataVolume.
     pub claim_name: String,
@@ -67,6 +70,8 @@ pub struct Told {
     pub waiting: Option<Waiting>,
     /// It has a place, but not the copies or the reserve that its policy asks for.
     pub unprotected: Option<Waiting>,
+    /// It asks for more than it has, and that waits: what it has, what it asks for, and why.
+    pub growth: Option<(raidc_planner::Granted, raidc_planner::Granted, Growth)>,
     /// It was not given to the planner.
     pub note: Option<Note>,
     /// The state of the server's site, as the plan took it; `None` without a site, or when the plan knows no such site.
@@ -82,6 +87,8 @@ pub struct World {
     pub policy: Option<Arc<ReplicationPolicy>>,
     /// The size that it names exists.
     pub size_exists: bool,
+    /// It asks for more than its status records as granted: it stays at this.
+    pub held: Option<Granted>,
     /// The image that it names.
     pub image: Option<Arc<DataSource>>,
     /// Every site by name.
@@ -126,7 +133,15 @@ pub fn gather(ctx: &Ctx, server: &VirtualServer) -> World {
         told: told(ctx, server, &namespace, &name),
         ..World::default()
     };
-    if let Some(kubevirt) = stores.kubevirt.get() {
+    let kubevirt = stores.kubevirt.get();
+    world.held = match &kubevirt {
+        Some(kubevirt) => granted::held(
+            server,
+            Some(&|name: &str| kubevirt.instancetypes.get_cluster(name)),
+        ),
+        None => granted::held(server, None),
+    };
+    if let Some(kubevirt) = kubevirt {
         world.backends.kubevirt = true;
         let size = server.spec.size.as_deref();
         world.size_exists = size.is_some_and(|s| kubevirt.instancetypes.get_cluster(s).is_some());
@@ -142,7 +157,7 @@ pub fn gather(ctx: &Ctx, server: &VirtualServer) -> World {
             .datasources
             .get(&ctx.config.image_namespace, &server.spec.image);
     }
-    world.disks = disks(stores, server, &namespace, &name);
+    world.disks = disks(stores, server, world.held.as_ref(), &namespace, &name);
     world.neighbours = neighbours(stores, &world.disks, &namespace, &uid);
     if let Some(volsync) = stores.volsync.get() {
         world.backends.volsync = true;
@@ -183,6 +198,10 @@ fn told(ctx: &Ctx, server: &VirtualServer, namespace: &str, name: &str) -> Told 
             .servers
             .get(&id)
             .and_then(|s| s.unprotected.as_deref().cloned()),
+        growth: decision.plan.servers.get(&id).and_then(|decided| {
+            let asked = decision.fleet.servers.get(&id)?.asked();
+            Some((decided.granted, asked, decided.growth.as_deref()?.clone()))
+        }),
         note: decision.notes.servers.get(&id).cloned(),
         site: site
             .and_then(|site| decision.fleet.sites.get(&SiteName::from(site)))
@@ -190,31 +209,52 @@ fn told(ctx: &Ctx, server: &VirtualServer, namespace: &str, name: &str) -> Told 
     }
 }
 
-fn disks(stores: &Stores, server: &VirtualServer, namespace: &str, name: &str) -> Vec<DiskSeen> {
+/// The disks that the server asks for and has, or is granted. One that waits to be granted and is not there yet is not among them.
+fn disks(
+    stores: &Stores,
+    server: &VirtualServer,
+    held: Option<&Granted>,
+    namespace: &str,
+    name: &str,
+) -> Vec<DiskSeen> {
     let root = (names::ROOT_DISK, &server.spec.root_disk.size);
     let more = server.spec.disks.iter().map(|d| (d.name.as_str(), &d.size));
     std::iter::once(root)
         .chain(more)
-        .map(|(disk, size)| {
+        .filter_map(|(disk, size)| {
             let claim_name = names::disk_claim(name, disk);
             let claim = claim(stores, namespace, &claim_name);
             let class = claim.as_ref().and_then(|c| c.class().map(str::to_owned));
             let can_grow = class
                 .and_then(|c| stores.storage_classes.get_cluster(&c))
                 .map(|c| c.allow_volume_expansion == Some(true));
-            DiskSeen {
+            let volume = stores
+                .cdi
+                .get()
+                .and_then(|cdi| cdi.datavolumes.get(namespace, &claim_name));
+            let is_there = claim.is_some() || volume.is_some();
+            Some(DiskSeen {
                 name: disk.to_owned(),
-                size: size.clone(),
-                volume: stores
-                    .cdi
-                    .get()
-                    .and_then(|cdi| cdi.datavolumes.get(namespace, &claim_name)),
+                size: kept_size(held, disk, size, is_there)?,
+                volume,
                 claim_name,
                 claim,
                 can_grow,
-            }
+            })
         })
         .collect()
+}
+
+/// The size that a disk is to have; `None` when it is not to be made yet. A disk that is there and was never granted (its record
+/// was lost) asks for nothing, so that it stays as it is.
+fn kept_size(held: Option<&Granted>, disk: &str, asked: &Quantity, is_there: bool) -> Option<Quantity> {
+    let Some(held) = held else {
+        return Some(asked.clone());
+    };
+    let granted = held.disks.iter().find(|granted| granted.name == disk);
+    granted
+        .map(|granted| granted.size.clone())
+        .or_else(|| is_there.then(|| Quantity("0".to_owned())))
 }
 
 /// Other servers that live in this namespace and whose UID stands on one of these disks.
@@ -249,4 +289,26 @@ pub fn claim(stores: &Stores, namespace: &str, name: &str) -> Option<ClaimSeen> 
         .and_then(|s| s.volume_name.as_deref())
         .and_then(|v| stores.persistent_volumes.get_cluster(v));
     Some(ClaimSeen::new(claim, volume, || stores.nodes.unsorted()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_disk_that_waits_is_neither_made_nor_larger() {
+        let held: Granted =
+            serde_json::from_value(json!({"size": "m-4", "coresMilli": 4000, "memoryMib": 1024,
+            "disks": [{"name": "root", "size": "20Gi"}]}))
+            .expect("a record");
+        let asked = Quantity("500Ti".to_owned());
+        let size = |held, name, is_there| kept_size(held, name, &asked, is_there).map(|size| size.0);
+        assert_eq!(size(None, "root", false).as_deref(), Some("500Ti"));
+        assert_eq!(size(Some(&held), "root", false).as_deref(), Some("20Gi"));
+        assert_eq!(size(Some(&held), "data", false), None);
+        // It holds data, whatever the record says: it stays, and is asked for nothing more.
+        assert_eq!(size(Some(&held), "data", true).as_deref(), Some("0"));
+    }
 }

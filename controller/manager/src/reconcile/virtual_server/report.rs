@@ -21,6 +21,7 @@ use super::obstacles;
 use super::overdue;
 use super::power;
 use super::validate::Refusal;
+use super::validate::ends_by_a_person;
 use crate::foreign::kubevirt::LooseCondition;
 use crate::foreign::kubevirt::VirtualMachine;
 use crate::foreign::kubevirt::VirtualMachineInstance;
@@ -386,6 +387,11 @@ fn outcome(
     if let Some(unseen) = unseen(server, world, run) {
         return unseen;
     }
+    if let (Power::On, Run::Running) | (Power::Off, Run::Stopped) = (server.spec.power, run)
+        && let Some(waits) = growth(world)
+    {
+        return waits;
+    }
     match (server.spec.power, run) {
         (Power::On, Run::Running) => Outcome::Ready {
             reason: "Running",
@@ -398,6 +404,25 @@ fn outcome(
         (Power::On, _) => Outcome::reconciling(overdue::STARTING, overdue::starting(server, world)),
         (Power::Off, _) => Outcome::reconciling(overdue::STOPPING, "the server is stopping"),
     }
+}
+
+/// What is said of a server that asks for more than it has: it does what it should, with less than was asked.
+fn growth(world: &World) -> Option<Outcome> {
+    world.held.as_ref()?;
+    let Some((has, asks, growth)) = &world.told.growth else {
+        return Some(Outcome::reconciling(
+            "GrowthWaits",
+            "it goes on with the size in status.granted; whether there is room for the larger one that it asks for is being decided",
+        ));
+    };
+    let message = format!(
+        "it goes on with {has}, and has to wait for the {asks} that it asks for: {growth}; the larger size comes by itself once it fits"
+    );
+    Some(if ends_by_a_person(&growth.on) {
+        Outcome::stalled("GrowthWaits", message)
+    } else {
+        Outcome::reconciling("GrowthWaits", message)
+    })
 }
 
 /// What is said of a server whose site is out of sight. A site that is not understood (its object is malformed) is not out of

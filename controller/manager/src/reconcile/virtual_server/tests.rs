@@ -1,5 +1,7 @@
 //! Stories of one server, from what is seen to what its status says.
 
+mod growth;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;

@@ -11,6 +11,7 @@ use raidc_crds::VirtualServer;
 use raidc_crds::names;
 use raidc_crds::replication_policy::ReplicationMode;
 use raidc_crds::tenant::Service;
+use raidc_crds::virtual_server::Granted;
 use raidc_crds::virtual_server::Power;
 use raidc_planner::Waiting;
 use raidc_planner::WaitingOn;
@@ -185,12 +186,15 @@ fn subscribed<'a>(server: &'a VirtualServer, world: &'a World) -> Result<&'a Rep
     })
 }
 
-fn size<'a>(server: &'a VirtualServer, world: &World) -> Result<Size<'a>, Refusal> {
+fn size<'a>(server: &'a VirtualServer, world: &'a World) -> Result<Size<'a>, Refusal> {
     if !world.backends.kubevirt {
         return Err(Refusal::waits(
             "BackendUnavailable",
             "KubeVirt cannot be read now: it is not installed, or its lists are still being read",
         ));
+    }
+    if let Some(held) = &world.held {
+        return Ok(held_size(held));
     }
     match (server.spec.size.as_deref(), server.spec.resources.as_ref()) {
         (Some(name), _) if world.size_exists => Ok(Size::Instancetype(name)),
@@ -211,6 +215,17 @@ fn size<'a>(server: &'a VirtualServer, world: &World) -> Result<Size<'a>, Refusa
             "MalformedObject",
             "neither size nor resources is given: say one of them",
         )),
+    }
+}
+
+/// What the server has while it waits for more.
+fn held_size(held: &Granted) -> Size<'_> {
+    match held.size.as_deref() {
+        Some(name) => Size::Instancetype(name),
+        None => Size::Explicit {
+            cores: i32::try_from(held.cores_milli / 1000).unwrap_or(i32::MAX),
+            memory_mib: held.memory_mib,
+        },
     }
 }
 
@@ -237,7 +252,7 @@ fn disks<'a>(server: &VirtualServer, world: &'a World) -> Result<Vec<WantedDisk<
             from_image: seen.name == names::ROOT_DISK,
         });
     }
-    if wanted.len() != server.spec.disks.len() + 1 {
+    if world.held.is_none() && wanted.len() != server.spec.disks.len() + 1 {
         return Err(Refusal::waits("NotRead", "the disks have not been read yet"));
     }
     Ok(wanted)
@@ -369,7 +384,13 @@ fn no_place(server: &VirtualServer, world: &World) -> Refusal {
 /// Whether only a person can end this wait: free room, returning hosts and the queue end the others by themselves.
 #[must_use]
 pub fn needs_a_person(waiting: &Waiting) -> bool {
-    match waiting.on {
+    ends_by_a_person(&waiting.on)
+}
+
+/// As [`needs_a_person`], of what is waited for.
+#[must_use]
+pub fn ends_by_a_person(on: &WaitingOn) -> bool {
+    match on {
         WaitingOn::HostCores { .. }
         | WaitingOn::HostMemory { .. }
         | WaitingOn::NoSecondSite { .. }

@@ -8,6 +8,7 @@ mod again;
 // One arm per reason, as the sentence at each arm says what it has to mean.
 #[allow(clippy::too_many_lines)]
 mod devices;
+mod growth;
 mod room;
 #[allow(clippy::too_many_lines, clippy::collapsible_match)] // as above
 mod servers;
@@ -26,7 +27,7 @@ use crate::reason::{QuotaResource, WaitingOn};
 use room::Room;
 
 /// Everything that is false about why demands wait; empty when every reason is true and necessary. Judges
-/// `plan.waiting` alone: whether the rest of the plan is right is for [`super::check`] to say, and where it is not, what
+/// `plan.waiting`, and larger sizes that wait, alone: whether the rest of the plan is right is for [`super::check`] to say, and where it is not, what
 /// this says is worth nothing.
 pub fn confirm_waiting(fleet: &Fleet, plan: &Plan) -> Vec<Fault> {
     let (mut nothing, mut totals) = (Vec::new(), Totals::default());
@@ -73,6 +74,14 @@ pub fn confirm_waiting(fleet: &Fleet, plan: &Plan) -> Vec<Fault> {
                     devices::judge(&room, &totals, id, spec, &waiting.on, &mut say);
                 }
             }
+        }
+    }
+    for server in &model.servers {
+        if let Some(growth) = &server.plan.growth {
+            growth::judge(&room, &totals, server, &growth.on, &mut |how| {
+                let how = format!("its larger size waits on {}: {how}", growth.reason());
+                faults.push(fault(Rule::Waiting, format!("server/{}", server.id), how));
+            });
         }
     }
     faults.sort();

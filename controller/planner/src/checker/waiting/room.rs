@@ -61,7 +61,7 @@ impl<'s> Seeker<'s> {
         Self {
             id,
             spec,
-            need: physics::need(spec),
+            need: physics::need(&physics::kept(spec)),
         }
     }
 }
@@ -156,7 +156,7 @@ impl<'m, 'a> Room<'m, 'a> {
 
     /// Whether a site is too full to store the server's data, which takes no more where it lies already.
     pub(super) fn no_storage(&self, seeker: &Seeker<'_>, site: usize) -> bool {
-        let asked = physics::storage(seeker.spec);
+        let asked = physics::storage(&physics::kept(seeker.spec));
         if self.home(seeker.spec) == Some(site) || self.copies(seeker.spec).contains(&site) {
             return false;
         }

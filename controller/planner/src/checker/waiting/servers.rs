@@ -363,7 +363,9 @@ fn amounts(room: &Room<'_, '_>, seeker: &Seeker<'_>, on: &WaitingOn, say: &mut i
                 .site(site)
                 .filter(|&at| room.may_use(spec, at) && room.no_storage(seeker, at))
                 .and_then(left);
-            let so = there == Some(i128::from(*free)) && there == most && *asked == physics::storage(spec);
+            let so = there == Some(i128::from(*free))
+                && there == most
+                && *asked == physics::storage(&physics::kept(spec));
             if !so || free >= asked {
                 say(format!(
                     "it says {asked} MiB asked and {free} free; {there:?} are, and at most {most:?}"

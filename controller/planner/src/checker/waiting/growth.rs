@@ -1,0 +1,184 @@
+//! Why a larger size waits: true, and necessary. It is necessary when the plan that grants it, with any reserve at a site of
+//! its copies, would break a rule that this plan does not break. No I/O.
+
+use super::room::Room;
+use crate::checker::model::Placed;
+use crate::checker::totals::Totals;
+use crate::checker::{check, physics};
+use crate::fault::{Fault, Rule};
+use crate::fleet::State;
+use crate::ids::DemandId;
+use crate::plan::{Plan, Spot};
+use crate::reason::{Resource, WaitingOn};
+
+/// Judges one reason. Amounts are what comes on top of what the server has, unless said otherwise.
+pub(super) fn judge(
+    room: &Room<'_, '_>,
+    totals: &Totals<'_>,
+    server: &Placed<'_>,
+    on: &WaitingOn,
+    say: &mut impl FnMut(String),
+) {
+    let (base, spec) = (&room.model.base, server.spec);
+    let wanted = physics::asked(spec);
+    let need = physics::need(&wanted);
+    let more = [need[0] - server.need[0], need[1] - server.need[1]];
+    let counts = (physics::counts(&wanted), physics::counts(&server.plan.granted));
+    let extra = |at: usize| counts.0[at] - counts.1[at];
+    let fits = could_grow(room, server);
+    if matches!(on, WaitingOn::Queue { .. }) {
+        queue(room, server, on, say);
+    }
+    if fits != matches!(on, WaitingOn::Queue { .. }) {
+        say(format!("it could have it: {fits}"));
+    }
+    let measure = |resource: Resource| usize::from(resource != Resource::Cpu);
+    let at = server.host.map(|at| (at, &base.hosts[at]));
+    let good = match on {
+        WaitingOn::Quota { .. } => {
+            super::quota(
+                room,
+                totals,
+                &spec.tenant,
+                [0, extra(0), extra(1), extra(2), 0, 0],
+                on,
+                say,
+            );
+            true
+        }
+        WaitingOn::UnknownTenant => !room.model.fleet.tenants.contains_key(&spec.tenant),
+        WaitingOn::Malformed { .. } => !physics::is_sound(spec),
+        // What is free on its host beside its servers and the most that any loss brings.
+        WaitingOn::HostFull {
+            resource,
+            asked,
+            free,
+        } => {
+            let d = measure(*resource);
+            at.is_some_and(|(at, _)| *free == room.free(at)[d]) && *asked == more[d] && asked > free
+        }
+        WaitingOn::SiteCeiling {
+            site,
+            resource,
+            used,
+            limit,
+            asked,
+        } => {
+            let (d, here) = (measure(*resource), &room.sites[server.site]);
+            base.sites[server.site].name == site
+                && (*used, *limit, *asked) == (here.used[d], here.ceiling[d], more[d])
+                && used + asked > *limit
+        }
+        WaitingOn::RackWatts {
+            rack,
+            asked,
+            headroom,
+        } => at.is_some_and(|(_, host)| {
+            let draws = host.build.draw_mw(need[0]) - server.draw_mw;
+            let its = &base.racks[host.rack];
+            let left = its.capacity_mw - room.model.drawn_mw[host.rack] - room.most_mw[host.rack];
+            let said = (i128::from(*asked), i128::from(*headroom));
+            its.name == rack
+                && said == (physics::watts_up(draws.into()), left.div_euclid(1000))
+                && i128::from(draws) > left
+        }),
+        WaitingOn::Storage { site, asked, free } => {
+            let holds = *site == server.plan.placement.site || server.plan.copy_sites.contains(site);
+            let here = base.site(site).map(|at| &room.sites[at]);
+            holds
+                && here.is_some_and(|here| {
+                    let left = here.storage.map(|limit| i128::from(limit) - here.stored);
+                    i128::from(*asked) == extra(2) && left == Some(i128::from(*free)) && asked > free
+                })
+        }
+        // About the whole size: the largest open host that it may run on is smaller.
+        WaitingOn::HostCores { asked, largest } | WaitingOn::HostMemory { asked, largest } => {
+            let d = usize::from(matches!(on, WaitingOn::HostMemory { .. }));
+            let hosts = base.hosts.iter().filter(|host| {
+                let allowed = spec.sites_allowed.as_ref();
+                let site = &base.sites[host.site];
+                host.open && allowed.is_none_or(|sites| sites.contains(site.name))
+            });
+            let most = hosts.map(|host| host.build.room[d]).max();
+            *asked == need[d] && most == Some(*largest) && asked > largest
+        }
+        // Something that carries it, its reserve or its data takes nothing new.
+        WaitingOn::SitesClosed { .. } => {
+            let shut = |host: Option<usize>| host.is_none_or(|host| !base.hosts[host].open);
+            let closed = |site: &crate::ids::SiteName| {
+                base.site_state(site) != State::Active
+                    || spec
+                        .sites_allowed
+                        .as_ref()
+                        .is_some_and(|sites| !sites.contains(site))
+            };
+            shut(server.host) || shut(server.backup) || server.plan.copy_sites.iter().any(closed)
+        }
+        // About the whole size, as for a new server.
+        WaitingOn::ReserveForLoss {
+            resource,
+            asked,
+            free,
+            ..
+        } => {
+            spec.copies > 1
+                && asked > free
+                && (*resource == Resource::Watts || *asked == need[measure(*resource)])
+        }
+        // Of these only that it cannot have the size.
+        _ => spec.copies > 1 || matches!(on, WaitingOn::Queue { .. }),
+    };
+    if !good {
+        say(format!("these are not the numbers, or it is not so: {on:?}"));
+    }
+}
+
+/// `Queue`: at least one, and no more than it says, waits before it by tier, age and name.
+fn queue(room: &Room<'_, '_>, server: &Placed<'_>, on: &WaitingOn, say: &mut impl FnMut(String)) {
+    let WaitingOn::Queue { ahead } = on else { return };
+    let fleet = room.model.fleet;
+    let turn = (server.spec.tier, server.spec.created_at, server.id);
+    let before = room.model.plan.waiting.keys().filter(|id| match id {
+        DemandId::Server(id) => fleet
+            .servers
+            .get(id)
+            .is_some_and(|other| (other.tier, other.created_at, id) < turn),
+        DemandId::Colocation(_) => false,
+    });
+    let before = i64::try_from(before.count()).unwrap_or(i64::MAX);
+    if *ahead < 1 || *ahead > before {
+        say(format!("it says {ahead} wait ahead of it, and {before} do"));
+    }
+}
+
+/// Whether a plan that grants the larger size, and is else the same, would break no more rules than this one does.
+fn could_grow(room: &Room<'_, '_>, server: &Placed<'_>) -> bool {
+    let (model, base) = (room.model, &room.model.base);
+    let broken = |plan: &Plan| -> Vec<Fault> {
+        let mut faults = check(model.fleet, plan);
+        // A plan that is forged here has neither the ledgers nor the moves that go with it.
+        faults.retain(|fault| !matches!(fault.rule, Rule::Ledger | Rule::Moves | Rule::Shed));
+        faults
+    };
+    let before = broken(model.plan);
+    let mut forged = model.plan.clone();
+    let mut reserves: Vec<Option<Spot>> = vec![server.plan.backup.clone()];
+    if server.spec.copies > 1 {
+        let at_copies = |site: usize| server.plan.copy_sites.contains(base.sites[site].name);
+        reserves.extend(base.hosts.iter().filter(|host| at_copies(host.site)).map(|host| {
+            Some(Spot {
+                site: base.sites[host.site].name.clone(),
+                rack: base.racks[host.rack].name.clone(),
+                host: host.name.clone(),
+            })
+        }));
+    }
+    reserves.into_iter().any(|reserve| {
+        if let Some(decided) = forged.servers.get_mut(server.id) {
+            decided.granted = physics::believed(&physics::asked(server.spec));
+            decided.growth = None;
+            decided.backup = reserve;
+        }
+        broken(&forged).iter().all(|fault| before.contains(fault))
+    })
+}
