@@ -323,7 +323,7 @@ pub struct Granted {
     pub memory_mib: i64,
     /// disks with their sizes, the root disk first.
     #[schemars(length(max = 17))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub disks: Vec<GrantedDisk>,
 }
 
