@@ -221,7 +221,6 @@ fn tell(
     let more = |d: usize| asked.demand[d] - wanted.demand[d];
     let closed = Some(WaitingOn::SitesClosed { allowed: 1 });
     match *no {
-        No::Closed => closed,
         No::Unprotected => None,
         No::Storage(site) => Some(WaitingOn::Storage {
             site: world.sites[site].name.clone(),
@@ -252,8 +251,9 @@ fn tell(
                 headroom: (left - (whole - more)).div_euclid(1000),
             })
         }
-        No::Host(..) => closed,
-        No::Reserve(_, Against::Closed | Against::NotAllowed | Against::Shares) => closed,
+        No::Closed
+        | No::Host(..)
+        | No::Reserve(_, Against::Closed | Against::NotAllowed | Against::Shares) => closed,
         No::Reserve(host, against) => {
             let from = before.primary?;
             engine.books.add_primary(world, server, from);

@@ -114,3 +114,34 @@ fn copies_that_lie_across_classes_already_are_never_thrown_away() {
     fleet.servers.get_mut(&id).expect("server").current = None;
     assert!(!check(&fleet, &made).is_empty());
 }
+
+#[test]
+fn a_server_that_may_run_only_where_its_copies_may_not_be_is_never_told_of_too_few_sites() {
+    let mut fleet = fleet(2, 2);
+    let apart = |by| {
+        Some(raidc_planner::Apart {
+            group: "db".to_owned(),
+            by,
+            domain: None,
+        })
+    };
+    let mut servers = fleet.servers.values_mut();
+    let (first, second) = (servers.next().expect("one"), servers.next().expect("two"));
+    first.site_sets.pop();
+    first.apart = apart(raidc_planner::ApartBy::Host);
+    // All of it fits the first set, where the group is; the second has two sites that exist.
+    second.copies = 3;
+    second.site_sets = vec![
+        ["a".into(), "b".into(), "c".into()].into(),
+        ["d".into(), "c".into(), "gone".into()].into(),
+    ];
+    second.apart = apart(raidc_planner::ApartBy::Site);
+    fleet.hosts.retain(|_, host| host.site != "c".into());
+    let made = decide(&fleet);
+    let waiting = made.waiting.values().next().expect("the second waits");
+    assert!(
+        matches!(waiting.on, WaitingOn::ApartGroup { .. }),
+        "{:?}",
+        waiting.on
+    );
+}

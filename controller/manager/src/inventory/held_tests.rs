@@ -214,5 +214,9 @@ fn a_server_without_a_status_is_never_placed_while_its_machine_may_be_somewhere(
     assert_eq!(placed(|seen| (seen.vms, seen.claims) = (None, None)), waits);
     assert_eq!(placed(|seen| seen.unreadable_vms = [id("web")].into()), waits);
     let without_disks = placed(|seen| seen.vms = None);
-    assert_eq!(without_disks, (true, None), "no machine was ever made before its disks");
+    assert_eq!(
+        without_disks,
+        (true, None),
+        "no machine was ever made before its disks"
+    );
 }

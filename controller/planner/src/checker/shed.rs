@@ -168,8 +168,8 @@ impl<'m, 'a> Moment<'m, 'a> {
                     faults,
                 );
             }
-            let size = decided.map_or_else(|| super::physics::kept(spec), |decided| decided.granted);
-            starts.push((super::physics::need(&size), host));
+            let counted = decided.map_or_else(|| super::physics::kept(spec), |decided| decided.granted);
+            starts.push((super::physics::need(&counted), host));
         }
         let mut inside = vec![Inside::default(); base.racks.len()];
         let mut number = Vec::with_capacity(base.hosts.len());

@@ -114,9 +114,23 @@ pub(crate) fn primary(world: &World<'_>, books: &mut Books, server: usize) -> Wa
         Some((against, from, host)) if short.is_none() => {
             backup_text(world, books, server, against, from, host)
         }
-        _ => copies_text(world, books, server),
+        _ => {
+            let on = copies_text(world, books, server);
+            match nearest {
+                // Where it could run it can have no copies, and where it could have them it cannot run: the sites are not too few.
+                Some((against, host)) if explains_nothing(&on) => {
+                    primary_text(world, books, server, against, host)
+                }
+                _ => on,
+            }
+        }
     };
     Waiting { on, considered }
+}
+
+/// Whether it only says how many sites there are, and they are enough.
+fn explains_nothing(on: &WaitingOn) -> bool {
+    matches!(on, WaitingOn::NoSecondSite { copies, sites } if sites >= copies)
 }
 
 /// Why a running server has not the reserve or the copies that its policy asks for.

@@ -103,17 +103,7 @@ pub(super) fn judge(
             *asked == need[d] && most == Some(*largest) && asked > largest
         }
         // Something that carries it, its reserve or its data takes nothing new.
-        WaitingOn::SitesClosed { .. } => {
-            let shut = |host: Option<usize>| host.is_none_or(|host| !base.hosts[host].open);
-            let closed = |site: &crate::ids::SiteName| {
-                base.site_state(site) != State::Active
-                    || spec
-                        .sites_allowed
-                        .as_ref()
-                        .is_some_and(|sites| !sites.contains(site))
-            };
-            shut(server.host) || shut(server.backup) || server.plan.copy_sites.iter().any(closed)
-        }
+        WaitingOn::SitesClosed { .. } => closed(room, server),
         // About the whole size, as for a new server.
         WaitingOn::ReserveForLoss {
             resource,
@@ -131,6 +121,17 @@ pub(super) fn judge(
     if !good {
         say(format!("these are not the numbers, or it is not so: {on:?}"));
     }
+}
+
+/// Whether something that carries the server, its reserve or its data takes nothing new.
+fn closed(room: &Room<'_, '_>, server: &Placed<'_>) -> bool {
+    let (base, spec) = (&room.model.base, server.spec);
+    let shut = |host: Option<usize>| host.is_none_or(|host| !base.hosts[host].open);
+    let closed = |site: &crate::ids::SiteName| {
+        let allowed = spec.sites_allowed.as_ref();
+        base.site_state(site) != State::Active || allowed.is_some_and(|sites| !sites.contains(site))
+    };
+    shut(server.host) || shut(server.backup) || server.plan.copy_sites.iter().any(closed)
 }
 
 /// `Queue`: at least one, and no more than it says, waits before it by tier, age and name.
