@@ -1,7 +1,11 @@
 //! A controller that dies between any two of its writes, and one that takes over with caches that are behind: both see and reach the
 //! API server through a gate. Light profile: what is tried is the controller, not KubeVirt.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Namespace;

@@ -110,21 +110,17 @@ pub(crate) fn primary(world: &World<'_>, books: &mut Books, server: usize) -> Wa
         }
         books.remove_primary(world, server);
     }
-    let on = match best {
-        Some((against, from, host)) if short.is_none() => {
-            backup_text(world, books, server, against, from, host)
-        }
-        _ => {
-            let on = copies_text(world, books, server);
-            match nearest {
-                // Where it could run it can have no copies, and where it could have them it cannot run: the sites are not too few.
-                Some((against, host)) if explains_nothing(&on) => {
-                    primary_text(world, books, server, against, host)
-                }
-                _ => on,
-            }
-        }
-    };
+    let reserve = best
+        .filter(|_| short.is_none())
+        .map(|(against, from, host)| backup_text(world, books, server, against, from, host));
+    let few = copies_text(world, books, server);
+    // Where it could run it can have no copies, and where it could have them it cannot run: then the sites are not too few.
+    let place = nearest.map(|(against, host)| primary_text(world, books, server, against, host));
+    let on = [reserve, Some(few.clone()), place]
+        .into_iter()
+        .flatten()
+        .find(|on| !explains_nothing(on))
+        .unwrap_or(few);
     Waiting { on, considered }
 }
 
