@@ -25,7 +25,11 @@ pub(super) fn judge(
     let more = [need[0] - server.need[0], need[1] - server.need[1]];
     let counts = (physics::counts(&wanted), physics::counts(&server.plan.granted));
     let extra = |at: usize| counts.0[at] - counts.1[at];
-    let fits = could_grow(room, server);
+    // What is not protected as it is, is protected first.
+    let protected = spec.copies <= 1
+        || server.plan.backup.is_some()
+            && i64::try_from(server.plan.copy_sites.len()).is_ok_and(|copies| copies >= spec.copies - 1);
+    let fits = protected && could_grow(room, server);
     if matches!(on, WaitingOn::Queue { .. }) {
         queue(room, server, on, say);
     }
@@ -83,12 +87,15 @@ pub(super) fn judge(
                 && i128::from(draws) > left
         }),
         WaitingOn::Storage { site, asked, free } => {
+            // One that is not protected has no room for a copy of what it has, at a site without one.
             let holds = *site == server.plan.placement.site || server.plan.copy_sites.contains(site);
+            let size = if protected { extra(2) } else { counts.1[2] };
+            let holds = holds == protected;
             let here = base.site(site).map(|at| &room.sites[at]);
             holds
                 && here.is_some_and(|here| {
                     let left = here.storage.map(|limit| i128::from(limit) - here.stored);
-                    i128::from(*asked) == extra(2) && left == Some(i128::from(*free)) && asked > free
+                    i128::from(*asked) == size && left == Some(i128::from(*free)) && asked > free
                 })
         }
         // About the whole size: the largest open host that it may run on is smaller.
@@ -104,16 +111,17 @@ pub(super) fn judge(
         }
         // Something that carries it, its reserve or its data takes nothing new.
         WaitingOn::SitesClosed { .. } => closed(room, server),
-        // About the whole size, as for a new server.
+        // About the whole size, as for a new server; about what it has, when that is not protected.
         WaitingOn::ReserveForLoss {
             resource,
             asked,
             free,
             ..
         } => {
+            let whole = if protected { need } else { server.need };
             spec.copies > 1
                 && asked > free
-                && (*resource == Resource::Watts || *asked == need[measure(*resource)])
+                && (*resource == Resource::Watts || *asked == whole[measure(*resource)])
         }
         // Of these only that it cannot have the size.
         _ => spec.copies > 1 || matches!(on, WaitingOn::Queue { .. }),
