@@ -89,7 +89,7 @@ fn server_grown_beyond_what_it_may_have_never_changes_and_disturbs_nobody() {
         assert_eq!(before.0, "s-2");
         let beside = machine(cluster, "neighbour").await;
 
-        apply(cluster, &server("grower", "size: l-8")).await;
+        apply(cluster, &server("grower", "size: m-8")).await;
         let message = waits(cluster, "grower", "quota cores").await;
         tells(&message, &["2 cores", "8 cores", "6 cores"]);
         apply(cluster, &server("grower", "resources: {cores: 2, memory: 900Gi}")).await;
@@ -112,10 +112,10 @@ fn server_grown_beyond_what_it_may_have_never_changes_and_disturbs_nobody() {
         // Edited back it is as you asked again; with the quota for it, it gets the larger size.
         apply(cluster, &server("grower", "size: s-2")).await;
         ready(cluster, "grower").await;
-        apply(cluster, &server("grower", "size: l-8")).await;
+        apply(cluster, &server("grower", "size: m-8")).await;
         waits(cluster, "grower", "quota cores").await;
         apply(cluster, &tenant(20)).await;
         ready(cluster, "grower").await;
-        assert_eq!(machine(cluster, "grower").await.0, "l-8");
+        assert_eq!(machine(cluster, "grower").await.0, "m-8");
     });
 }
