@@ -332,6 +332,25 @@ fn a_first_transfer_in_the_second_of_the_destinations_making_never_waits_for_the
 }
 
 #[test]
+fn a_first_transfer_that_is_over_within_the_second_of_the_making_never_waits_for_the_next() {
+    let mut d = pair(
+        "root",
+        "2026-11-22T11:50:10Z",
+        "2026-11-22T11:50:10Z",
+        "0.6s",
+        "2026-11-22T11:50:10Z",
+    );
+    d.source.metadata.creation_timestamp = Some(Time(at("2026-11-22T11:50:10Z")));
+    assert_eq!(d.point(), Some(at("2026-11-22T11:50:09.4Z")));
+    d.source.metadata.creation_timestamp = Some(Time(at("2026-11-22T11:50:09Z")));
+    assert_eq!(
+        d.point(),
+        None,
+        "the source may have known an earlier destination"
+    );
+}
+
+#[test]
 fn a_transfer_of_the_second_before_or_to_another_address_never_counts_for_a_new_destination() {
     let pair = |end, took| pair("root", "2026-11-22T11:50:10Z", end, took, "2026-11-22T11:50:14Z");
     assert_eq!(

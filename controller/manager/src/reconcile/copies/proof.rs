@@ -87,9 +87,10 @@ pub fn recovery_point(copy: &DiskCopy<'_>, now: Timestamp) -> Option<Timestamp> 
 /// A point at or after the making proves it. Whole seconds can hide that: the source's start is cut to a second `s`, its end to
 /// `e`, and the duration counts from `s` to the uncut end, so that the point lies in `(s - 1 s, s]`. A transfer that began in the
 /// second of the making thus has a point of up to a second before it. Such a one is believed when it ended in a later second, for
-/// then the destination was there at its end and an earlier one of the name was not, and when the source names this destination's
-/// address and key. The point is not too late either: it lies before the second of the making, and whatever the destination has
-/// kept began in that second or after it.
+/// then the destination was there at its end and an earlier one of the name was not, or when the source is no older than the
+/// destination, for it is made once a destination has told its address and has known no earlier one; and in either case when the
+/// source names this destination's address and key. The point is not too late either: it lies before the second of the making, and
+/// whatever the destination has kept began in that second or after it.
 fn is_to(
     source: &ReplicationSource,
     destination: &ReplicationDestination,
@@ -103,7 +104,9 @@ fn is_to(
         return true;
     }
     let began_in_that_second = made.duration_since(point) < TICK;
-    began_in_that_second && end > made && names(source, destination)
+    let source_made = source.metadata.creation_timestamp.as_ref().map(|t| t.0);
+    let made_for_it = source_made.is_some_and(|source| source >= made);
+    began_in_that_second && (end > made || made_for_it) && names(source, destination)
 }
 
 /// Whether the source sends to the address at which the destination listens, with its key.
