@@ -314,7 +314,10 @@ fn successor_whose_caches_are_behind_never_gives_the_same_room_twice() {
         world.start_behind(&gate, "second").unwrap();
         // Both ask for more than half of a host at the same site, and wait for a policy of their own.
         for name in ["zzz-first", "zzz-second"] {
-            world.cluster.apply(&waits(name)).await.unwrap();
+            let yaml = waits(name);
+            servers::retried("apply", || world.cluster.apply(&yaml))
+                .await
+                .unwrap();
         }
         gate.told().await;
         gate.hold(PLACES);
