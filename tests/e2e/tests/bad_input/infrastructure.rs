@@ -217,6 +217,23 @@ async fn elder_is_ready(cluster: &Cluster, name: &str) -> VirtualServer {
     .unwrap()
 }
 
+/// Waits until the server, which cannot be read as one, is told so.
+async fn told_malformed(cluster: &Cluster, namespace: &str, name: &str) {
+    servers::eventually(&format!("{name} is told that it is malformed"), SOON, || async {
+        let text = cluster
+            .kubectl(&["get", "virtualserver", "-n", namespace, name, "-o", "json"])
+            .await
+            .map_err(|e| e.to_string())?;
+        if text.contains("MalformedObject") {
+            Ok(())
+        } else {
+            Err(text)
+        }
+    })
+    .await
+    .unwrap();
+}
+
 #[test]
 fn object_older_than_the_schema_never_stops_the_others() {
     run(|cluster| async {
@@ -272,19 +289,7 @@ fn object_older_than_the_schema_never_stops_the_others() {
         .await;
         becomes_ready(cluster, "modern").await;
         // It is told what is wrong, and recovers when mended.
-        servers::eventually("the old object is told", SOON, || async {
-            let text = cluster
-                .kubectl(&["get", "virtualserver", "-n", "kuldiga", "ancient", "-o", "json"])
-                .await
-                .map_err(|e| e.to_string())?;
-            if text.contains("MalformedObject") {
-                Ok(())
-            } else {
-                Err(text)
-            }
-        })
-        .await
-        .unwrap();
+        told_malformed(cluster, "kuldiga", "ancient").await;
         apply(
             cluster,
             &server("ancient", "size: s-2, image: debian-13, policy: bronze"),
@@ -292,19 +297,7 @@ fn object_older_than_the_schema_never_stops_the_others() {
         .await;
         becomes_ready(cluster, "ancient").await;
         // What has a place is told as well, and counts for what it has: beside one more it makes two.
-        servers::eventually("the settled one is told", SOON, || async {
-            let text = cluster
-                .kubectl(&["get", "virtualserver", "-n", "elder", "settled", "-o", "json"])
-                .await
-                .map_err(|e| e.to_string())?;
-            if text.contains("MalformedObject") {
-                Ok(())
-            } else {
-                Err(text)
-            }
-        })
-        .await
-        .unwrap();
+        told_malformed(cluster, "elder", "settled").await;
         apply(cluster, &elders("second")).await;
         elder_is_ready(cluster, "second").await;
         servers::eventually("both are counted", SOON, || async {

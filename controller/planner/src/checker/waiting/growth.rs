@@ -7,7 +7,7 @@ use crate::checker::totals::Totals;
 use crate::checker::{check, physics};
 use crate::fault::{Fault, Rule};
 use crate::fleet::State;
-use crate::ids::DemandId;
+use crate::ids::{DemandId, SiteName};
 use crate::plan::{Plan, Spot};
 use crate::reason::{Resource, WaitingOn};
 
@@ -87,16 +87,10 @@ pub(super) fn judge(
                 && i128::from(draws) > left
         }),
         WaitingOn::Storage { site, asked, free } => {
-            // One that is not protected has no room for a copy of what it has, at a site without one.
-            let holds = *site == server.plan.placement.site || server.plan.copy_sites.contains(site);
             let size = if protected { extra(2) } else { counts.1[2] };
-            let holds = holds == protected;
-            let here = base.site(site).map(|at| &room.sites[at]);
-            holds
-                && here.is_some_and(|here| {
-                    let left = here.storage.map(|limit| i128::from(limit) - here.stored);
-                    i128::from(*asked) == size && left == Some(i128::from(*free)) && asked > free
-                })
+            stored(room, server, protected, (site, size)) == Some(i128::from(*free))
+                && i128::from(*asked) == size
+                && asked > free
         }
         // About the whole size: the largest open host that it may run on is smaller.
         WaitingOn::HostCores { asked, largest } | WaitingOn::HostMemory { asked, largest } => {
@@ -131,11 +125,25 @@ pub(super) fn judge(
     }
 }
 
+/// What is left at a site that has too little storage for so much, if that site is asked for it: for the larger size where its
+/// data is, and, when it is not protected, for a copy of what it has where none is.
+fn stored(
+    room: &Room<'_, '_>,
+    server: &Placed<'_>,
+    protected: bool,
+    (at, amount): (&SiteName, i128),
+) -> Option<i128> {
+    let holds = *at == server.plan.placement.site || server.plan.copy_sites.contains(at);
+    let here = &room.sites[room.model.base.site(at)?];
+    let left = i128::from(here.storage?) - here.stored;
+    (holds == protected && amount > left).then_some(left)
+}
+
 /// Whether something that carries the server, its reserve or its data takes nothing new.
 fn closed(room: &Room<'_, '_>, server: &Placed<'_>) -> bool {
     let (base, spec) = (&room.model.base, server.spec);
     let shut = |host: Option<usize>| host.is_none_or(|host| !base.hosts[host].open);
-    let closed = |site: &crate::ids::SiteName| {
+    let closed = |site: &SiteName| {
         let allowed = spec.sites_allowed.as_ref();
         base.site_state(site) != State::Active || allowed.is_some_and(|sites| !sites.contains(site))
     };
