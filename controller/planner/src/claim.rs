@@ -126,8 +126,10 @@ impl<'a> Rules<'a> {
         let (world, books, server) = (self.world, self.books, self.server);
         let wanted = &world.servers[server];
         let wish = Wish::new(world);
+        // At its own site nothing is apart from it: thousands of hosts need not be asked.
+        let own = world.zones[zone].site;
         (0..world.sites.len())
-            .filter(move |&site| self.stores_at(site))
+            .filter(move |&site| site != own && self.stores_at(site))
             .flat_map(move |site| world.sites[site].hosts.iter().copied())
             .filter(move |&host| {
                 let dense = &world.hosts[host];
