@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use raidc_certifier::{Certificate, CertifyError, Multipliers, certify, idle_watts};
 use raidc_planner::{
-    Feed, Fleet, Host, HostName, Plan, PlanOptions, Rack, RackName, Server, ServerId, Site, SiteName, Spread,
-    Tenant, check, plan,
+    Feed, Fleet, Host, HostName, Plan, PlanOptions, Rack, RackName, Server, ServerId, Site, SiteName,
+    SiteSet, Spread, Tenant, check, plan,
 };
 
 const SITES: [&str; 3] = ["alpha", "beta", "gamma"];
@@ -59,7 +59,7 @@ fn fleet(hosts: &[HostSeed], servers: &[ServerSeed], risk: bool, ceiling: i64, o
     }
     fleet.tenants.insert("city".into(), Tenant::default());
     for (at, (halves, gib, protected, barred, by_site)) in servers.iter().enumerate() {
-        let allowed: BTreeSet<SiteName> = (0..SITES.len())
+        let allowed: SiteSet = (0..SITES.len())
             .filter(|site| (barred >> site) & 1 == 0)
             .map(|site| SITES[site].into())
             .collect();

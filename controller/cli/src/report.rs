@@ -1,8 +1,8 @@
 //! What a change does, for people and programs. Types only, no I/O; `compare.rs` fills them in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use raidc_planner::SiteName;
+use raidc_planner::SiteSet;
 use serde::Serialize;
 
 use crate::change::Change;
@@ -91,7 +91,7 @@ pub struct ServerLine {
     /// Where it starts after a loss: site/rack/host.
     pub starts: Pair<Option<String>>,
     /// Sites with another copy of its data.
-    pub copies: Pair<BTreeSet<SiteName>>,
+    pub copies: Pair<SiteSet>,
     /// What it adds to the draw of its host, in watts.
     pub watts: Pair<i64>,
     /// Why it waits after the change; its reason is among `waits`.

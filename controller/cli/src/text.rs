@@ -140,7 +140,7 @@ fn servers(lines: &[&ServerLine]) -> String {
     ])];
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for line in lines {
-        let sites = |side: &std::collections::BTreeSet<raidc_planner::SiteName>| {
+        let sites = |side: &raidc_planner::SiteSet| {
             let names: Vec<&str> = side.iter().map(raidc_planner::SiteName::as_str).collect();
             (!names.is_empty()).then(|| names.join(" "))
         };

@@ -201,10 +201,10 @@ fn admit_batch(engine: &mut Engine<'_, '_>, used: &Use, items: &[Item<'_>]) -> b
         }
         // What is true of one is true of its class, but for groups and for how much is stored.
         let alike = wanted.apart.is_none() && wanted.together.is_none() && wanted.storage == 0;
-        let hope = if alike { hopes[wanted.class] } else { None };
+        let hope = if alike { hopes[world.class(server)] } else { None };
         let hope = hope.unwrap_or_else(|| claim::room_would_do(engine, server));
         if alike {
-            hopes[wanted.class] = Some(hope);
+            hopes[world.class(server)] = Some(hope);
         }
         if hope {
             within.add(wanted.tenant, &amounts);

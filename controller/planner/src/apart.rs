@@ -45,7 +45,7 @@ pub(crate) fn allows_backup(
 /// The other members of its group, and how far apart each pair must be: the stricter of the two.
 pub(crate) fn others<'w>(world: &'w World<'_>, server: usize) -> impl Iterator<Item = (usize, ApartBy)> + 'w {
     let apart = world.servers[server].apart;
-    let members = apart.map_or(&[][..], |apart| &world.groups[apart.group].members);
+    let members = apart.map_or(&[][..], |apart| &world.groups[apart.group as usize].members);
     members
         .iter()
         .filter(move |&&other| other != server)

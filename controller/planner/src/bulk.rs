@@ -35,17 +35,15 @@ pub(crate) const FEWEST: usize = 64;
 pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
     let world = engine.world;
     let weights = weights(world);
-    let mut order = batch.to_vec();
+    let (mut circles, mut rest): (Vec<usize>, Vec<usize>) =
+        batch.iter().partition(|&&v| world.servers[v].together.is_some());
     // Of what has to be stored, copies at many sites have the least choice of them.
-    let choosy = |v: usize| world.servers[v].copies > 2 && world.servers[v].storage > 0;
-    order.sort_unstable_by_key(|&v| {
-        let size = weights[world.servers[v].class];
-        (!choosy(v), std::cmp::Reverse(size), v)
-    });
-    let (mut circles, rest): (Vec<usize>, Vec<usize>) = order
-        .into_iter()
-        .partition(|&v| world.servers[v].together.is_some());
-    circles.sort_by_key(|&v| world.servers[v].together.map(|(circle, _)| circle));
+    let turn = |&v: &usize| {
+        let (class, size) = (&world.classes[world.class(v)], weights[world.class(v)]);
+        (!(class.copies > 2 && class.stores), std::cmp::Reverse(size), v)
+    };
+    rest.sort_by_cached_key(turn);
+    circles.sort_by_cached_key(|v| (world.servers[*v].together.map(|(circle, _)| circle), turn(v)));
     let mut done = Vec::new();
     // Even sites first; where that leads nowhere, whatever keeps the fullest emptiest.
     place_singly(engine, &circles, &mut done)
@@ -66,7 +64,7 @@ fn with_sites(engine: &mut Engine<'_, '_>, order: &[usize], calm: i64) -> bool {
     }
     let mut phases: [Vec<usize>; PHASES] = Default::default();
     for &server in order {
-        phases[loads.phase(world.servers[server].class)].push(server);
+        phases[loads.phase(world.class(server))].push(server);
     }
     (1..PHASES).any(|shared| attempt(engine, &phases, &chosen, shared))
         && order.iter().any(|&v| engine.books.slots[v].is_placed())

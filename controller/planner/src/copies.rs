@@ -81,7 +81,7 @@ pub(crate) fn choose_for(
     let within = |chosen: &[usize], site: usize| {
         let mut all = chosen.to_vec();
         all.extend([from, site]);
-        wanted.sets.is_none() || wanted.spans(&all)
+        wanted.reach.sets.is_none() || wanted.spans(&all)
     };
     if extend(
         world,

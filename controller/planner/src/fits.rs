@@ -250,16 +250,17 @@ pub(crate) fn ceiling(world: &World<'_>, books: &Books, server: usize, site: usi
 
 /// Whether the site has the storage for the server's data, which takes no more where it lies already.
 pub(crate) fn storage(world: &World<'_>, books: &Books, server: usize, site: usize) -> Result<(), Against> {
-    let wanted = &world.servers[server];
-    let recorded = |was: &Was| was.has_data(site);
+    let Some(limit) = world.sites[site].storage else {
+        return Ok(());
+    };
     let asked = books.storage(world, server);
-    let is_there = books.slots[server].copies.contains(&site) || wanted.was.as_deref().is_some_and(recorded);
-    match world.sites[site].storage {
-        Some(limit) if !is_there && asked > 0 && books.site_storage[site] + asked > limit => {
-            Err(Against::Storage)
-        }
-        _ => Ok(()),
+    if asked == 0 || books.site_storage[site] + asked <= limit {
+        return Ok(());
     }
+    let recorded = |was: &Was| was.has_data(site);
+    let was = world.servers[server].was.as_deref();
+    let is_there = books.slots[server].copies.contains(&site) || was.is_some_and(recorded);
+    if is_there { Ok(()) } else { Err(Against::Storage) }
 }
 
 fn primary_watts(world: &World<'_>, books: &Books, server: usize, host: usize) -> Result<(), Against> {

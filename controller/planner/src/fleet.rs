@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ColocationId, HostName, RackName, RiskName, ServerId, SiteName, TenantName};
+use crate::site_set::SiteSet;
 
 /// Everything the planner may look at. Two equal fleets give two equal plans.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -276,7 +277,7 @@ pub struct Placement {
     /// The host reserved for a start after a loss.
     pub backup: Option<HostName>,
     /// The sites with another copy of the data, the backup's included, the primary's not.
-    pub copy_sites: BTreeSet<SiteName>,
+    pub copy_sites: SiteSet,
 }
 
 /// What a server was let in with: its size as far as it counts, in every ledger and in the quota.
@@ -331,11 +332,11 @@ pub struct Server {
     /// Must be back within minutes: its reserve is on a host that is on.
     pub warm: bool,
     /// The sites it may use (storage class, contract); `None` is any.
-    pub sites_allowed: Option<BTreeSet<SiteName>>,
+    pub sites_allowed: Option<SiteSet>,
     /// Sets of sites of which one has to cover the server and all its copies, as a storage class that writes to every copy at once
     /// spans them; none is no such rule. Copies that are there already stay.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub site_sets: Vec<BTreeSet<SiteName>>,
+    pub site_sets: Vec<SiteSet>,
     /// Anti-affinity.
     pub apart: Option<Apart>,
     /// Affinity.
@@ -463,7 +464,7 @@ pub struct Colocation {
     /// How far apart they are.
     pub spread: ColocationSpread,
     /// The sites it may use; `None` is any.
-    pub sites_allowed: Option<BTreeSet<SiteName>>,
+    pub sites_allowed: Option<SiteSet>,
     /// Where each device is now, by its name.
     pub current: BTreeMap<String, DevicePosition>,
 }

@@ -222,7 +222,13 @@ impl Index {
 
     /// Works out what sites of this class will be asked, so that the first to come need not wait for it.
     pub(crate) fn prepare(&mut self, world: &World<'_>, books: &Books, class: &Class) {
-        let allowed = |site: &usize| class.allowed.as_ref().is_none_or(|sites| sites.contains(site));
+        let allowed = |site: &usize| {
+            class
+                .reach
+                .allowed
+                .as_ref()
+                .is_none_or(|sites| sites.contains(site))
+        };
         let sites = (0..world.sites.len()).filter(|site| world.sites[*site].open && allowed(site));
         let zones: Vec<usize> = sites
             .flat_map(|site| world.sites[site].zones.iter().copied())

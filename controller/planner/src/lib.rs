@@ -44,6 +44,7 @@ mod reserves;
 mod scenario;
 mod score;
 mod shed;
+mod site_set;
 mod standings;
 mod state;
 mod summary;
@@ -75,6 +76,7 @@ pub use planner::Planner;
 pub use preflight::preflight_drain;
 pub use reason::{Considered, Growth, QuotaResource, Resource, Waiting, WaitingOn, counted};
 pub use scenario::{Scenario, ScenarioParseError};
+pub use site_set::SiteSet;
 
 /// Decides where everything goes: keeps what stands, mends what does not, protects, and admits who waits in turn.
 ///

@@ -175,7 +175,7 @@ impl Loads {
     /// after those that do not, as long as they have room.
     pub(crate) fn choose(&mut self, world: &World<'_>, server: usize, calm: i64) -> Option<Sites> {
         let wanted = &world.servers[server];
-        let (demand, class) = (wanted.demand, wanted.class);
+        let (demand, class) = (wanted.demand, world.class(server));
         let may: Vec<usize> = (0..world.sites.len())
             .filter(|&site| self.takes(world, server, site))
             .collect();
@@ -240,7 +240,7 @@ impl Loads {
         backup: Option<usize>,
         others: &[usize],
     ) {
-        let (demand, class) = (world.servers[server].demand, world.servers[server].class);
+        let (demand, class) = (world.servers[server].demand, world.class(server));
         let (storage, sites) = (world.servers[server].storage, world.sites.len());
         let add = |used: &mut Vec<Amount>, pair: &mut Vec<Amount>| {
             for (d, amount) in demand.into_iter().enumerate() {

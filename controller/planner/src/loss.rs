@@ -19,7 +19,7 @@ use crate::world::watts_up;
 ///
 /// The draw counts servers that are switched off as well: they may be switched on at any time.
 pub fn simulate_loss(fleet: &Fleet, plan: &Plan, scenario: &Scenario) -> LossOutcome {
-    let scenarios = Scenarios::of(fleet);
+    let scenarios = Scenarios::about(fleet, scenario);
     let mut outcome = LossOutcome {
         scenario: scenario.clone(),
         hosts_lost: 0,

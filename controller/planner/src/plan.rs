@@ -1,6 +1,6 @@
 //! The plan: the whole answer, decisions, reasons and ledgers. No I/O.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,7 @@ use crate::ids::{ColocationId, DemandId, HostName, RackName, ServerId, SiteName}
 use crate::outcome::{Shed, StartIfShed};
 use crate::reason::{Growth, Resource, Waiting};
 use crate::scenario::Scenario;
+use crate::site_set::SiteSet;
 
 /// What the caller may set. `PlanOptions::default()` is what the controller uses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +59,7 @@ pub struct ServerPlan {
     pub backup: Option<Spot>,
     /// Every site with another copy: the backup's included, the primary's not.
     #[serde(default)]
-    pub copy_sites: BTreeSet<SiteName>,
+    pub copy_sites: SiteSet,
     /// With what it has that place: its size in every ledger.
     #[serde(default)]
     pub granted: Granted,

@@ -51,9 +51,9 @@ impl<'f> Planner<'f> {
         drop(engine);
         let mut known = FxHashMap::default();
         let mut free = Vec::new();
-        for (at, server) in world.servers.iter().enumerate() {
+        for (at, id) in world.ids.iter().enumerate() {
             if books.slots[at].is_placed() {
-                known.insert(server.id.clone(), at);
+                known.insert(id.clone(), at);
             } else {
                 free.push(at);
             }

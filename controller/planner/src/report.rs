@@ -33,7 +33,7 @@ pub(crate) fn report(engine: &mut Engine<'_, '_>) -> Plan {
     colocations(engine, &mut plan);
     for (server, waiting) in std::mem::take(&mut engine.waiting) {
         plan.waiting
-            .insert(DemandId::Server(engine.world.servers[server].id.clone()), waiting);
+            .insert(DemandId::Server(engine.world.ids[server].clone()), waiting);
     }
     moves(engine, &mut plan);
     pairs(engine, &mut plan);
@@ -58,12 +58,7 @@ fn spot(world: &World<'_>, host: usize) -> Spot {
 
 /// Where a server was recorded, as text names it.
 fn spot_before(world: &World<'_>, server: usize) -> Option<Spot> {
-    let current = world
-        .fleet
-        .servers
-        .get(&world.servers[server].id)?
-        .current
-        .as_ref()?;
+    let current = world.fleet.servers.get(&world.ids[server])?.current.as_ref()?;
     let host = current.host.clone().unwrap_or_default();
     Some(Spot {
         site: current.site.clone(),
@@ -92,7 +87,7 @@ fn servers(engine: &mut Engine<'_, '_>, plan: &mut Plan) {
         decided.held = held(engine, server);
         decided.growth = growths.remove(&server).map(Box::new);
         decided.unprotected = lacks.then(|| Box::new(why::protection(world, &mut engine.books, server)));
-        placed.push((dense.id.clone(), decided));
+        placed.push((world.ids[server].clone(), decided));
     }
     // In the order of their names already: built at once, without a search each.
     plan.servers = placed.into_iter().collect();
@@ -200,7 +195,7 @@ fn moves(engine: &Engine<'_, '_>, plan: &mut Plan) {
             && was.host != Some(host)
         {
             plan.moves.push(Move {
-                server: dense.id.clone(),
+                server: world.ids[server].clone(),
                 kind: MoveKind::Primary,
                 from: spot_before(world, server).unwrap_or_default(),
                 to: spot(world, host),
@@ -228,7 +223,7 @@ fn moves(engine: &Engine<'_, '_>, plan: &mut Plan) {
                 None => (MoveKind::Backup, reason),
             };
             plan.moves.push(Move {
-                server: dense.id.clone(),
+                server: world.ids[server].clone(),
                 kind,
                 from: spot(world, from),
                 to: spot(world, to),
@@ -246,7 +241,7 @@ fn moves(engine: &Engine<'_, '_>, plan: &mut Plan) {
             });
             let from = spot_before(world, server).unwrap_or_default();
             plan.moves.push(Move {
-                server: dense.id.clone(),
+                server: world.ids[server].clone(),
                 kind: MoveKind::Copy,
                 from,
                 to,

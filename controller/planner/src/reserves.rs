@@ -116,7 +116,7 @@ pub(crate) fn repack(engine: &mut Engine<'_, '_>) -> Option<Vec<(usize, Slot)>> 
     let mut phases: [Vec<(usize, usize)>; loads::PHASES] = Default::default();
     for (v, slot) in &before {
         if let Some(host) = slot.backup {
-            phases[of_class[world.servers[*v].class]].push((*v, world.hosts[host].site));
+            phases[of_class[world.class(*v)]].push((*v, world.hosts[host].site));
         }
     }
     for wanted in &phases {

@@ -112,14 +112,18 @@ impl Books {
 
     /// What a server counts with.
     pub(crate) fn demand(&self, world: &World<'_>, server: usize) -> Amount {
+        // The class has the same figure, and the few classes are at hand where a server of very many is not.
         self.grown(world, server)
-            .map_or(world.servers[server].demand, |asked| asked.demand)
+            .map_or(world.classes[world.class(server)].demand, |asked| asked.demand)
     }
 
     /// Storage of one copy, in MiB.
     pub(crate) fn storage(&self, world: &World<'_>, server: usize) -> i64 {
-        self.grown(world, server)
-            .map_or(world.servers[server].storage, |asked| asked.storage)
+        if let Some(asked) = self.grown(world, server) {
+            return asked.storage;
+        }
+        let stores = world.classes[world.class(server)].stores;
+        if stores { world.servers[server].storage } else { 0 }
     }
 
     /// Whether the host draws power now.

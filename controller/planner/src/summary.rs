@@ -23,6 +23,37 @@ pub(crate) struct Scenarios {
 impl Scenarios {
     /// Enumerates the scenarios of `fleet`: sites, racks, shared risks, panels, and feeds that hang on no panel.
     pub(crate) fn of(fleet: &Fleet) -> Self {
+        // Asked for every server: looked up, never walked.
+        let known: FxHashSet<&SiteName> = fleet.sites.keys().collect();
+        let recorded = fleet
+            .servers
+            .values()
+            .filter_map(|server| server.current.as_ref());
+        let gone = recorded
+            .map(|current| &current.site)
+            .filter(|site| !known.contains(site));
+        Self::with(fleet, gone.collect())
+    }
+
+    /// As [`Scenarios::of`], for one who asks only about `scenario`: other sites that have left the fleet are not looked for,
+    /// which would be a walk over all servers.
+    pub(crate) fn about(fleet: &Fleet, scenario: &Scenario) -> Self {
+        let gone = match scenario {
+            Scenario::Site(site) if !fleet.sites.contains_key(site) => Some(site),
+            _ => None,
+        };
+        let is_recorded = |site: &&SiteName| {
+            let mut recorded = fleet
+                .servers
+                .values()
+                .filter_map(|server| server.current.as_ref());
+            recorded.any(|current| current.site == **site)
+        };
+        Self::with(fleet, gone.filter(is_recorded).into_iter().collect())
+    }
+
+    /// `gone` are sites whose objects have left the fleet and where servers are recorded: these can still be lost.
+    fn with(fleet: &Fleet, gone: BTreeSet<&SiteName>) -> Self {
         let mut racks: BTreeMap<Scenario, BTreeSet<&RackName>> = BTreeMap::new();
         let mut sites: BTreeMap<Scenario, BTreeSet<&SiteName>> = BTreeMap::new();
         for (name, site) in &fleet.sites {
@@ -78,20 +109,11 @@ impl Scenarios {
                 }
             }
         }
-        // Asked for every server: looked up, never walked.
-        let known: FxHashSet<&SiteName> = fleet.sites.keys().collect();
-        // A site whose object is gone can still be lost: servers are recorded there.
-        for current in fleet
-            .servers
-            .values()
-            .filter_map(|server| server.current.as_ref())
-        {
-            if !known.contains(&current.site) {
-                sites
-                    .entry(Scenario::Site(current.site.clone()))
-                    .or_default()
-                    .insert(&current.site);
-            }
+        for site in gone {
+            sites
+                .entry(Scenario::Site(site.clone()))
+                .or_default()
+                .insert(site);
         }
         let all: Vec<Scenario> = racks
             .keys()
@@ -176,13 +198,13 @@ pub(crate) fn summarise(engine: &Engine<'_, '_>, plan: &mut Plan) {
         .map(|rack| scenarios.of_rack(&rack.name))
         .collect();
     let of_host = |host: usize| by_rack[world.hosts[host].rack];
-    for (v, server) in world.servers.iter().enumerate() {
+    for (v, id) in world.ids.iter().enumerate() {
         let slot = &books.slots[v];
         let taking = match slot.primary {
             Some(host) => of_host(host),
             None if slot.held_at.is_some() => plan
                 .servers
-                .get(&server.id)
+                .get(id)
                 .map_or(&[][..], |decided| scenarios.taking(&decided.placement)),
             None => continue,
         };
@@ -192,7 +214,7 @@ pub(crate) fn summarise(engine: &Engine<'_, '_>, plan: &mut Plan) {
             summary.displaced += 1;
             if backup.is_some_and(|taking| taking.binary_search(&f).is_err()) {
                 summary.restarted += 1;
-            } else if server.copies <= 1 {
+            } else if world.servers[v].copies <= 1 {
                 summary.single_copy += 1;
             } else {
                 summary.stranded += 1;
@@ -216,7 +238,7 @@ pub(crate) fn summarise(engine: &Engine<'_, '_>, plan: &mut Plan) {
         ledger.survives = match first[f] {
             _ if unknown => Survival::Unknown,
             Some((_, _, v)) => Survival::Loses {
-                first: world.servers[v].id.clone(),
+                first: world.ids[v].clone(),
                 servers: summary.stranded,
             },
             None => Survival::Survives,

@@ -42,7 +42,7 @@ impl<'o> Sweep<'o> {
 
     /// Whether the host's servers may move at all. A reserve that must start at once needs it awake.
     fn may_give(&self, engine: &Engine<'_, '_>, host: usize) -> bool {
-        let rests = |&v: &usize| self.options.resting.contains(&engine.world.servers[v].id);
+        let rests = |&v: &usize| self.options.resting.contains(&engine.world.ids[v]);
         !self.received[host]
             && !self.emptied[host]
             && engine.books.warm[host] == 0
@@ -115,7 +115,7 @@ impl<'o> Sweep<'o> {
 
     /// The servers that moved, in order.
     pub(crate) fn order(&self, engine: &Engine<'_, '_>) -> Vec<ServerId> {
-        let id = |&server: &usize| engine.world.servers[server].id.clone();
+        let id = |&server: &usize| engine.world.ids[server].clone();
         self.order.iter().map(id).collect()
     }
 

@@ -5,8 +5,8 @@
 mod small;
 
 use raidc_planner::{
-    Fleet, HostName, Placement, Plan, PlanOptions, Scenario, Server, ServerId, ServerPlan, State, check,
-    plan, simulate_loss,
+    Fleet, HostName, Placement, Plan, PlanOptions, Scenario, Server, ServerId, ServerPlan, SiteSet, State,
+    check, plan, simulate_loss,
 };
 use small::sites;
 
@@ -110,7 +110,7 @@ fn a_copy_that_can_be_had_is_never_given_up_for_one_that_cannot() {
         .expect("there")
         .current
         .as_mut();
-    current.expect("placed").copy_sites.clear();
+    current.expect("placed").copy_sites = SiteSet::default();
     let copies = decided(&decide(&fleet)).copy_sites.len();
     assert_eq!(copies, 1);
 }

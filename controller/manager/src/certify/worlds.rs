@@ -1,9 +1,7 @@
 //! Small fleets with their plans, for the tests beside. No I/O.
 
-use std::collections::BTreeSet;
-
 use raidc_planner::{
-    Feed, Fleet, Host, Placement, PlanOptions, Rack, Server, ServerId, Site, TenantName, plan,
+    Feed, Fleet, Host, Placement, PlanOptions, Rack, Server, ServerId, Site, SiteSet, TenantName, plan,
 };
 
 use crate::Decision;
@@ -81,7 +79,7 @@ pub(crate) fn scattered() -> Decision {
                 rack: "talsi-r1".into(),
                 host: Some(host.into()),
                 backup: None,
-                copy_sites: BTreeSet::new(),
+                copy_sites: SiteSet::default(),
             }),
             ..server()
         };

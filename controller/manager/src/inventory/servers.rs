@@ -7,7 +7,9 @@ use raidc_crds::replication_policy::{ReplicationMode, SharedRiskRule, SpanningCl
 use raidc_crds::tenant::Service;
 use raidc_crds::virtual_server::{Power, VirtualServerSpec};
 use raidc_crds::{ReplicationPolicy, Tenant, VirtualServer};
-use raidc_planner::{Fleet, Granted, Placement, Server, ServerId, SiteName, Spread, State, TenantName};
+use raidc_planner::{
+    Fleet, Granted, Placement, Server, ServerId, SiteName, SiteSet, Spread, State, TenantName,
+};
 
 use super::amounts::{Round, mib, overhead_mib};
 use super::data::Data;
@@ -48,9 +50,9 @@ struct Protection {
     spread: Spread,
     warm: bool,
     /// Sites that any of its storage classes spans; `None` is any site.
-    sites: Option<BTreeSet<SiteName>>,
+    sites: Option<SiteSet>,
     /// The sites of each of its storage classes, of which one has to hold all copies; none is no such rule.
-    site_sets: Vec<BTreeSet<SiteName>>,
+    site_sets: Vec<SiteSet>,
 }
 
 /// Adds every server that can be placed, or has a place, to the fleet; says of the others why not.
@@ -335,7 +337,7 @@ fn of_policy(policy: &ReplicationPolicy) -> Result<Protection, Note> {
         .filter(|_| spec.mode == Some(ReplicationMode::Sync));
     let classes = sync.map_or(&[][..], |sync| &sync.storage_classes);
     let sites_of = |class: &SpanningClass| class.sites.iter().map(|site| site.as_str().into()).collect();
-    let site_sets: Vec<BTreeSet<SiteName>> = classes.iter().map(sites_of).collect();
+    let site_sets: Vec<SiteSet> = classes.iter().map(sites_of).collect();
     let sites = sync.map(|_| site_sets.iter().flatten().cloned().collect());
     Ok(Protection {
         copies: i64::from(spec.copies),
@@ -389,13 +391,13 @@ fn no_image(seen: &Seen, server: &VirtualServer) -> Option<Note> {
 }
 
 /// The sites as written; none means any.
-pub(crate) fn sites_allowed(sites: &[String]) -> Option<BTreeSet<SiteName>> {
+pub(crate) fn sites_allowed(sites: &[String]) -> Option<SiteSet> {
     (!sites.is_empty()).then(|| sites.iter().map(|site| site.as_str().into()).collect())
 }
 
-fn both(a: Option<BTreeSet<SiteName>>, b: Option<BTreeSet<SiteName>>) -> Option<BTreeSet<SiteName>> {
+fn both(a: Option<SiteSet>, b: Option<SiteSet>) -> Option<SiteSet> {
     match (a, b) {
-        (Some(a), Some(b)) => Some(a.intersection(&b).cloned().collect()),
+        (Some(a), Some(b)) => Some(a.into_iter().filter(|site| b.contains(site)).collect()),
         (one, None) | (None, one) => one,
     }
 }

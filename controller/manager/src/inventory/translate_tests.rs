@@ -517,7 +517,7 @@ fn synchronous_copies_are_never_looked_for_across_storage_classes() {
     seen.servers = vec![made(gold), made(waiting("silver"))];
     let (fleet, _) = translate(&seen);
     let sets = [["kuldiga", "ventspils"], ["liepaja", "talsi"]];
-    let sets: Vec<std::collections::BTreeSet<_>> = sets.map(|sites| sites.map(SiteName::from).into()).into();
+    let sets: Vec<raidc_planner::SiteSet> = sets.map(|sites| sites.map(SiteName::from).into()).into();
     assert_eq!(fleet.servers[&id("web")].site_sets, sets);
     assert!(fleet.servers[&id("silver")].site_sets.is_empty());
     // One class holds one of the two sites there are, the other the other.

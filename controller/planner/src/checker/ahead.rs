@@ -4,11 +4,10 @@
 //! server asks for a dozen names one after another: most of the time would be spent waiting for each in turn. Touching
 //! the names of a few servers in a tight loop first lets the processor fetch them all at once.
 
-use std::collections::BTreeSet;
-
 use crate::fleet::Server;
-use crate::ids::{ServerId, SiteName};
+use crate::ids::ServerId;
 use crate::plan::ServerPlan;
+use crate::site_set::SiteSet;
 
 /// Items that are fetched at once: few enough that what they name stays in the first-level cache, about 32 KiB.
 const BATCH: usize = 24;
@@ -54,24 +53,44 @@ fn letter(text: &str) -> usize {
     text.as_bytes().first().map_or(0, |&byte| usize::from(byte))
 }
 
-/// The first of a set: its node is read, and not the text, which is mostly that of a name known already.
-fn first(sites: &BTreeSet<SiteName>) -> usize {
+/// The first of a set: where its names lie is read, and not their text, which is mostly that of a name known already.
+fn first(sites: &SiteSet) -> usize {
     sites.first().map_or(0, |site| site.as_str().len())
 }
 
-/// Touches what is read of a server of the fleet.
-pub(super) fn server(&(_, spec): &(&ServerId, &Server)) -> usize {
+/// Touches what is read of a server of the fleet: itself, in all its length, and what it points to.
+pub(super) fn server(&(id, spec): &(&ServerId, &Server)) -> usize {
     let group = spec.apart.as_ref().map_or(0, |apart| letter(&apart.group));
     let current = spec
         .current
         .as_ref()
         .map_or(0, |current| first(&current.copy_sites));
-    letter(spec.tenant.as_str()) + group + current
+    let allowed = spec.sites_allowed.as_ref().map_or(0, first);
+    let itself = [
+        id.name.len(),
+        usize::from(spec.cpu_milli > 0),
+        usize::from(spec.storage_mib > 0),
+        usize::from(spec.copies > 0),
+        usize::from(spec.warm),
+        usize::from(spec.together.is_some()),
+        usize::from(spec.granted.is_some()),
+        spec.site_sets.len(),
+    ];
+    letter(spec.tenant.as_str()) + group + current + allowed + itself.into_iter().sum::<usize>()
 }
 
-/// Touches what is read of a placed server of the plan.
-pub(super) fn decided(&(_, plan): &(&ServerId, &ServerPlan)) -> usize {
-    first(&plan.copy_sites)
+/// Touches what is read of a placed server of the plan: itself, and where its copies are.
+pub(super) fn decided(&(id, plan): &(&ServerId, &ServerPlan)) -> usize {
+    let itself = [
+        id.name.len(),
+        plan.placement.host.as_str().len(),
+        plan.backup.as_ref().map_or(0, |spot| spot.rack.as_str().len()),
+        usize::from(plan.granted.cpu_milli > 0),
+        usize::from(plan.watts > 0),
+        usize::from(plan.held.is_some()),
+        usize::from(plan.unprotected.is_some()),
+    ];
+    first(&plan.copy_sites) + itself.into_iter().sum::<usize>()
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub(super) struct Groups<'a> {
     index: HashMap<(&'a str, &'a str), usize, BuildHasherDefault<Mix>>,
     /// Member and group, by member.
     members: Vec<(usize, usize)>,
+    /// The group of the last of them: members are often neighbours.
+    last: Option<(&'a str, &'a str)>,
     seen: usize,
 }
 
@@ -23,9 +25,15 @@ impl<'a> Groups<'a> {
     /// Adds the next placed server.
     pub(super) fn add(&mut self, server: &Placed<'a>) {
         if let Some(apart) = &server.spec.apart {
-            let next = self.index.len();
             let name = (apart.group.as_str(), server.spec.tenant.as_str());
-            let group = *self.index.entry(name).or_insert(next);
+            let group = match self.members.last() {
+                Some(&(_, group)) if self.last == Some(name) => group,
+                _ => {
+                    let next = self.index.len();
+                    *self.index.entry(name).or_insert(next)
+                }
+            };
+            self.last = Some(name);
             self.members.push((self.seen, group));
         }
         self.seen += 1;

@@ -28,7 +28,10 @@ fn is_plain(base: &Base<'_>, server: &Placed<'_>) -> bool {
     let host = &base.hosts[at];
     spec.copies == 2
         && plan.unprotected.is_none()
-        && spec.sites_allowed.is_none()
+        && spec
+            .sites_allowed
+            .as_ref()
+            .is_none_or(|sites| sites.contains(&spot.site))
         && spec.site_sets.is_empty()
         && host.open
         && host.site != server.site
@@ -215,7 +218,8 @@ fn reserve(base: &Base<'_>, server: &Placed<'_>, say: &mut impl FnMut(String)) {
 
 /// Who must start at once has a reserve that is on. Asked when it is known which hosts are on.
 pub(super) fn warm(model: &Model<'_>, faults: &mut Vec<Fault>) {
-    for server in model.servers.iter().filter(|server| server.warm) {
+    for &at in &model.noted.warm {
+        let server = &model.servers[at];
         let Some(backup) = server.backup else { continue };
         let host = &model.base.hosts[backup];
         if !model.on[backup] && model.base.sites[host.site].state != State::Unknown {

@@ -55,6 +55,34 @@ pub(super) struct Model<'a> {
     pub(super) on: Vec<bool>,
     /// Per rack: drawn before any loss, in milliwatts.
     pub(super) drawn_mw: Vec<i128>,
+    /// Those of `servers` that few checks ask about, so that these need not walk over all of them again.
+    pub(super) noted: Noted,
+}
+
+/// Indices among the placed servers, ascending.
+#[derive(Default)]
+pub(super) struct Noted {
+    /// Must start at once.
+    pub(super) warm: Vec<usize>,
+    /// Belong to an affinity group.
+    pub(super) together: Vec<usize>,
+    /// Had a place, and something of it is not where it was.
+    pub(super) changed: Vec<usize>,
+}
+
+impl Noted {
+    /// Looks at the next placed server.
+    fn add(&mut self, at: usize, server: &Placed<'_>) {
+        if server.warm {
+            self.warm.push(at);
+        }
+        if server.spec.together.is_some() {
+            self.together.push(at);
+        }
+        if !server.steady && server.spec.current.is_some() {
+            self.changed.push(at);
+        }
+    }
 }
 
 /// A fault.
@@ -79,8 +107,7 @@ impl<'a> Model<'a> {
         faults: &mut Vec<Fault>,
         visit: Visit<'_, 'a>,
     ) -> Self {
-        let mut base = Base::read(fleet);
-        let mut servers = Vec::with_capacity(plan.servers.len().min(physics::MAX_SERVERS));
+        let mut model = Self::without_servers(fleet, plan);
         if plan.servers.len() > physics::MAX_SERVERS {
             let how = format!(
                 "places more than the {} servers that can be counted",
@@ -129,10 +156,12 @@ impl<'a> Model<'a> {
                 };
                 faults.push(fault(Rule::Accounted, format!("server/{id}"), how));
             }
-            let counted = decided.filter(|_| servers.len() < physics::MAX_SERVERS);
-            let server = counted.map(|decided| place(&mut base, id, spec, decided, faults));
-            visit(&mut base, spec, server.as_ref(), faults);
-            servers.extend(server);
+            let counted = decided.filter(|_| model.servers.len() < physics::MAX_SERVERS);
+            let server = counted.map(|decided| place(&mut model.base, id, spec, decided, faults));
+            visit(&mut model.base, spec, server.as_ref(), faults);
+            if let Some(server) = server {
+                model.add(server);
+            }
         }
         for (stranger, _) in next.into_iter().chain(plans) {
             faults.push(not_in_fleet(stranger, "is in the plan and not in the fleet"));
@@ -140,9 +169,16 @@ impl<'a> Model<'a> {
         for stranger in waiter.into_iter().chain(waiters) {
             faults.push(not_in_fleet(stranger, "waits and is not in the fleet"));
         }
-        let mut model = Self {
+        model.add_rest();
+        model
+    }
+
+    fn without_servers(fleet: &'a Fleet, plan: &'a Plan) -> Self {
+        let base = Base::read(fleet);
+        Self {
             fleet,
             plan,
+            servers: Vec::with_capacity(plan.servers.len().min(physics::MAX_SERVERS)),
             used: vec![[0; 2]; base.hosts.len()],
             arrivals: vec![[false; 2]; base.hosts.len()],
             on: base.hosts.iter().map(|host| host.on).collect(),
@@ -152,16 +188,14 @@ impl<'a> Model<'a> {
                 .map(|rack| physics::other_mw(rack.spec))
                 .collect(),
             base,
-            servers,
-        };
-        model.add_up();
-        model
+            noted: Noted::default(),
+        }
     }
 
-    /// What hosts carry and racks draw: hosts that are on, their servers and others' pods, and colocated devices.
-    fn add_up(&mut self) {
-        for server in &self.servers {
-            let Some(host) = server.host else { continue };
+    /// A placed server, with what it adds to its host and rack.
+    fn add(&mut self, server: Placed<'a>) {
+        self.noted.add(self.servers.len(), &server);
+        if let Some(host) = server.host {
             self.used[host][0] += server.need[0];
             self.used[host][1] += server.need[1];
             for (arrived, grew) in self.arrivals[host].iter_mut().zip(server.grew) {
@@ -170,6 +204,11 @@ impl<'a> Model<'a> {
             self.on[host] = true;
             self.drawn_mw[self.base.hosts[host].rack] += i128::from(server.draw_mw);
         }
+        self.servers.push(server);
+    }
+
+    /// What draws beside servers: hosts that are on, others' pods there, and colocated devices.
+    fn add_rest(&mut self) {
         for (host, &on) in self.base.hosts.iter().zip(&self.on) {
             if on {
                 self.drawn_mw[host.rack] += i128::from(host.build.idle_mw) + i128::from(host.build.others_mw);

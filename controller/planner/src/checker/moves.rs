@@ -14,27 +14,31 @@ pub(super) fn check(model: &Model<'_>, faults: &mut Vec<Fault>) {
     for moved in &model.plan.moves {
         listed.entry(&moved.server).or_default().push(moved);
     }
-    for server in &model.servers {
-        // Nothing of it moves: it is looked at only if a move is listed.
-        let quiet = server.steady || server.spec.current.is_none();
-        if listed.is_empty() && quiet {
-            continue;
-        }
+    for &at in &model.noted.changed {
+        let server = &model.servers[at];
         let moves = listed.remove(server.id).unwrap_or_default();
-        if moves.is_empty() && quiet {
-            continue;
+        of_one(model, server, moves, faults);
+    }
+    // Of these nothing has changed.
+    for (id, moves) in listed {
+        match model.servers.binary_search_by(|server| server.id.cmp(id)) {
+            Ok(at) => of_one(model, &model.servers[at], moves, faults),
+            Err(_) => {
+                let how = "a move is listed of what is not placed";
+                faults.push(fault(Rule::Moves, format!("server/{id}"), how));
+            }
         }
-        let mut say = |how: &str| faults.push(fault(Rule::Moves, format!("server/{}", server.id), how));
-        let (primary, others): (Vec<&Move>, Vec<&Move>) = moves
-            .into_iter()
-            .partition(|moved| moved.kind == MoveKind::Primary);
-        primaries(server, &primary, &mut say);
-        copies(model, server, others, &mut say);
     }
-    for id in listed.into_keys() {
-        let how = "a move is listed of what is not placed";
-        faults.push(fault(Rule::Moves, format!("server/{id}"), how));
-    }
+}
+
+/// The moves of one server, if there are any.
+fn of_one(model: &Model<'_>, server: &Placed<'_>, moves: Vec<&Move>, faults: &mut Vec<Fault>) {
+    let mut say = |how: &str| faults.push(fault(Rule::Moves, format!("server/{}", server.id), how));
+    let (primary, others): (Vec<&Move>, Vec<&Move>) = moves
+        .into_iter()
+        .partition(|moved| moved.kind == MoveKind::Primary);
+    primaries(server, &primary, &mut say);
+    copies(model, server, others, &mut say);
 }
 
 /// What makes room for another copies no data, stays at its site, and moves only for one that is new and no less important.

@@ -1,5 +1,6 @@
 //! Names resolved once: a hash map from text to index with a fixed hasher. Its order never reaches a result. No I/O.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -41,10 +42,15 @@ impl Hasher for Mix {
     }
 }
 
+type ByText<'a> = HashMap<&'a str, usize, BuildHasherDefault<Mix>>;
+
 /// From a name to its index.
 #[derive(Default)]
 pub(super) struct Index<'a> {
-    names: HashMap<&'a str, usize, BuildHasherDefault<Mix>>,
+    /// What was given, in the order in which it was.
+    given: Vec<(&'a str, usize)>,
+    /// By text: made when the first name is asked for that is not found by its place.
+    names: OnceCell<ByText<'a>>,
     /// By where the text lies. A plan's names are mostly the fleet's own, and those are found without reading them. The
     /// texts that were given outlive this, so that nothing else can come to lie there.
     places: HashMap<(usize, usize), usize, BuildHasherDefault<Mix>>,
@@ -59,7 +65,8 @@ impl<'a> Index<'a> {
     /// An empty one with room for this many.
     pub(super) fn sized(names: usize) -> Self {
         Self {
-            names: HashMap::with_capacity_and_hasher(names, BuildHasherDefault::default()),
+            given: Vec::with_capacity(names),
+            names: OnceCell::new(),
             places: HashMap::with_capacity_and_hasher(names, BuildHasherDefault::default()),
         }
     }
@@ -67,13 +74,18 @@ impl<'a> Index<'a> {
     /// The index of a name.
     pub(super) fn get(&self, name: &str) -> Option<usize> {
         let known = self.places.get(&place(name));
-        known.or_else(|| self.names.get(name)).copied()
+        known.or_else(|| self.by_text().get(name)).copied()
     }
 
-    /// Gives a name its index; the last one given holds.
+    fn by_text(&self) -> &ByText<'a> {
+        self.names.get_or_init(|| self.given.iter().copied().collect())
+    }
+
+    /// Gives a name its index. A name is given once: whoever cannot know looks first.
     pub(super) fn set(&mut self, name: &'a str, index: usize) {
-        if self.names.insert(name, index).is_some() {
-            self.places.clear();
+        self.given.push((name, index));
+        if let Some(names) = self.names.get_mut() {
+            names.insert(name, index);
         }
         self.places.insert(place(name), index);
     }
@@ -101,13 +113,16 @@ mod tests {
     }
 
     #[test]
-    fn the_last_index_of_a_name_is_never_hidden_by_an_earlier_one() {
-        let (one, two) = ("talsi".to_owned(), "talsi".to_owned());
+    fn a_name_is_never_missed_for_having_been_given_after_another_was_asked_for() {
+        let talsi = "talsi".to_owned();
         let mut index = Index::default();
-        index.set(&one, 1);
-        index.set(&two, 2);
-        assert_eq!((index.get(&one), index.get(&two)), (Some(2), Some(2)));
+        index.set("kuldiga", 1);
+        assert_eq!(index.get(&talsi), None);
+        index.set("talsi", 2);
         index.set("", 3);
-        assert_eq!((index.get(""), index.get(&one)), (Some(3), Some(2)));
+        assert_eq!(
+            (index.get(&talsi), index.get(""), index.get("kuldiga")),
+            (Some(2), Some(3), Some(1))
+        );
     }
 }

@@ -10,7 +10,8 @@ use crate::fault::{Fault, Rule};
 /// Runs the checks of this file.
 pub(super) fn check(model: &Model<'_>, scenarios: &Scenarios, faults: &mut Vec<Fault>) {
     let mut groups: BTreeMap<(&str, &str), Vec<&Placed<'_>>> = BTreeMap::new();
-    for server in &model.servers {
+    for &at in &model.noted.together {
+        let server = &model.servers[at];
         if let Some(together) = &server.spec.together {
             let key = (server.spec.tenant.as_str(), together.group.as_str());
             groups.entry(key).or_default().push(server);

@@ -7,6 +7,7 @@
 use super::{Position, Space, headroom_mw};
 use crate::fleet::{Colocation, ColocationSpread, Device};
 use crate::reason::WaitingOn;
+use crate::site_set::SiteSet;
 use crate::state::Books;
 use crate::world::{World, count};
 
@@ -17,7 +18,7 @@ const EFFORT: u32 = 4096;
 /// Whether a rack takes something new of this colocation.
 pub(super) fn may_use(world: &World<'_>, colocation: &Colocation, rack: usize) -> bool {
     let dense = &world.racks[rack];
-    let allowed = |sites: &std::collections::BTreeSet<_>| sites.contains(&world.sites[dense.site].name);
+    let allowed = |sites: &SiteSet| sites.contains(&world.sites[dense.site].name);
     dense.open && colocation.sites_allowed.as_ref().is_none_or(allowed)
 }
 

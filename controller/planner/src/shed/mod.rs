@@ -183,7 +183,7 @@ impl Moment<'_, '_> {
     }
 
     fn runs(&self, server: usize) -> bool {
-        let spec = self.world.fleet.servers.get(&self.world.servers[server].id);
+        let spec = self.world.fleet.servers.get(&self.world.ids[server]);
         spec.is_none_or(|spec| spec.running)
     }
 
@@ -316,12 +316,12 @@ impl Moment<'_, '_> {
                 let starts = self.starts.iter().filter(matters);
                 let (starting, _) = starts.min_by_key(|(_, at)| *at != host)?;
                 ShedReason::Starts {
-                    server: world.servers[*starting].id.clone(),
+                    server: world.ids[*starting].clone(),
                     tier: world.servers[*starting].tier,
                 }
             };
             Some(Shed {
-                server: dense.id.clone(),
+                server: world.ids[server].clone(),
                 tier: dense.tier,
                 running: self.runs(server),
                 at: self.spot(host),
@@ -331,7 +331,7 @@ impl Moment<'_, '_> {
         });
         let shed: Vec<Shed> = shed.collect();
         let starts = self.starts.iter().map(|&(server, host)| StartIfShed {
-            server: world.servers[server].id.clone(),
+            server: world.ids[server].clone(),
             at: self.spot(host),
         });
         Proposal {

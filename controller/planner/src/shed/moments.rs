@@ -37,7 +37,7 @@ pub(crate) fn of_plan(world: &World<'_>, books: &Books, homeless: &[usize]) -> P
             let runs = world
                 .fleet
                 .servers
-                .get(&dense.id)
+                .get(&world.ids[server])
                 .is_some_and(|spec| spec.running);
             runs.then_some((server, sites))
         })

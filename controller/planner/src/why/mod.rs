@@ -234,7 +234,7 @@ pub(crate) fn structural(world: &World<'_>, books: &Books, server: usize) -> Opt
     let asked = world
         .fleet
         .servers
-        .get(&wanted.id)
+        .get(&world.ids[server])
         .and_then(|spec| spec.sites_allowed.as_ref());
     let allowed: Vec<usize> = (0..world.sites.len())
         .filter(|&site| wanted.allows(site))

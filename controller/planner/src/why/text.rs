@@ -201,7 +201,7 @@ pub(super) fn together_text(world: &World<'_>, server: usize) -> WaitingOn {
 pub(super) fn apart_text(world: &World<'_>, server: usize) -> WaitingOn {
     match world.servers[server].apart {
         Some(Apartness { group, by, .. }) => WaitingOn::ApartGroup {
-            group: world.groups[group].name.clone(),
+            group: world.groups[group as usize].name.clone(),
             by,
         },
         None => WaitingOn::UnknownInventory {

@@ -64,6 +64,8 @@ pub(crate) fn build(fleet: &Fleet) -> World<'_> {
         zones: zones.list,
         scenarios: zones.scenarios,
         servers: Vec::new(),
+        ids: Vec::new(),
+        class_of: Vec::new(),
         classes: Vec::new(),
         tenants: fleet.tenants.keys().cloned().collect(),
         groups: Vec::new(),

@@ -170,14 +170,11 @@ pub(crate) struct Asked {
 // Each flag is a separate property of the request.
 #[allow(clippy::struct_excessive_bools)]
 pub(crate) struct DenseServer {
-    pub(crate) id: ServerId,
     pub(crate) tenant: Option<usize>,
     pub(crate) tier: i64,
     pub(crate) created_at: i64,
     /// As granted; so are the class, the memory and the storage.
     pub(crate) demand: Amount,
-    /// Index into `World::classes`: servers that ask for the same.
-    pub(crate) class: usize,
     /// Without overhead: what the quota counts.
     pub(crate) guest_mib: i64,
     pub(crate) storage: i64,
@@ -186,10 +183,8 @@ pub(crate) struct DenseServer {
     pub(crate) copies: i64,
     pub(crate) spread: Spread,
     pub(crate) warm: bool,
-    /// Sites it may use; ascending. `None` is any.
-    pub(crate) allowed: Option<Arc<[usize]>>,
-    /// Sets of sites, each ascending, of which one covers the server and its copies; `None` is no such rule. `allowed` is within them.
-    pub(crate) sets: Option<SiteSets>,
+    /// Where it may be; one for all that may be in the same places.
+    pub(crate) reach: Arc<Reach>,
     /// Index into `World::groups`, and how far apart.
     pub(crate) apart: Option<Apartness>,
     /// Index into `World::circles`, and how near.
@@ -201,14 +196,23 @@ pub(crate) struct DenseServer {
     pub(crate) released: bool,
 }
 
-/// A server's part in an anti-affinity group.
+/// The sites that a server may be at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Reach {
+    /// Sites it may use; ascending. `None` is any.
+    pub(crate) allowed: Option<Arc<[usize]>>,
+    /// Sets of sites, each ascending, of which one covers the server and its copies; `None` is no such rule. `allowed` is within them.
+    pub(crate) sets: Option<SiteSets>,
+}
+
+/// A server's part in an anti-affinity group. Half the usual width: of a hundred thousand servers every byte is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Apartness {
     /// Index into `World::groups`.
-    pub(crate) group: usize,
+    pub(crate) group: u32,
     pub(crate) by: ApartBy,
     /// Number of its domain within the group; members of one domain may be together.
-    pub(crate) domain: Option<usize>,
+    pub(crate) domain: Option<u32>,
 }
 
 /// Where a server was.
@@ -258,7 +262,7 @@ impl DenseServer {
 
     /// Whether these sites may hold the server and its copies together.
     pub(crate) fn spans(&self, sites: &[usize]) -> bool {
-        self.sets.as_ref().is_none_or(|sets| {
+        self.reach.sets.as_ref().is_none_or(|sets| {
             let covers = |set: &Arc<[usize]>| sites.iter().all(|site| set.binary_search(site).is_ok());
             sets.iter().any(covers)
         })
@@ -266,7 +270,7 @@ impl DenseServer {
 
     /// Of these sites those that may be used together: of every set that covers `with` the one with the most.
     pub(crate) fn most_within(&self, with: &[usize], sites: Vec<usize>) -> Vec<usize> {
-        let Some(sets) = &self.sets else {
+        let Some(sets) = &self.reach.sets else {
             return sites;
         };
         let has = |set: &Arc<[usize]>, site: &usize| set.binary_search(site).is_ok();
@@ -283,9 +287,8 @@ impl DenseServer {
 
     /// Whether it may use this site.
     pub(crate) fn allows(&self, site: usize) -> bool {
-        self.allowed
-            .as_ref()
-            .is_none_or(|sites| sites.binary_search(&site).is_ok())
+        let allowed = self.reach.allowed.as_ref();
+        allowed.is_none_or(|sites| sites.binary_search(&site).is_ok())
     }
 }
 
@@ -297,8 +300,7 @@ pub(crate) struct Class {
     pub(crate) spread: Spread,
     pub(crate) warm: bool,
     pub(crate) stores: bool,
-    pub(crate) allowed: Option<Arc<[usize]>>,
-    pub(crate) sets: Option<SiteSets>,
+    pub(crate) reach: Arc<Reach>,
 }
 
 /// The members of one anti-affinity group.
@@ -340,6 +342,10 @@ pub(crate) struct World<'f> {
     pub(crate) zones: Vec<Zone>,
     pub(crate) scenarios: Vec<DenseScenario>,
     pub(crate) servers: Vec<DenseServer>,
+    /// Per server its identity: apart from the rest, which is read in every order, and this mostly in its own.
+    pub(crate) ids: Vec<ServerId>,
+    /// Per server an index into `classes`: see [`World::class`].
+    class_of: Vec<u32>,
     /// In the order of their first server.
     pub(crate) classes: Vec<Class>,
     pub(crate) tenants: Vec<TenantName>,
@@ -350,6 +356,11 @@ pub(crate) struct World<'f> {
 }
 
 impl World<'_> {
+    /// Which of the classes a server is of: servers that ask for the same.
+    pub(crate) fn class(&self, server: usize) -> usize {
+        self.class_of[server] as usize
+    }
+
     /// The order in which demands are served: tier, then age, then name. Servers are indexed in the order of their
     /// names.
     pub(crate) fn turn(&self, server: usize) -> (i64, i64, usize) {
@@ -388,6 +399,6 @@ impl World<'_> {
 
     /// Index of a server by identity.
     pub(crate) fn server(&self, id: &ServerId) -> Option<usize> {
-        self.servers.binary_search_by(|server| server.id.cmp(id)).ok()
+        self.ids.binary_search(id).ok()
     }
 }

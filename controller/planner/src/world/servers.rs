@@ -1,16 +1,16 @@
 //! Servers in dense form: all of a fleet's, or one more. No I/O.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 use smallvec::SmallVec;
 
 use super::build::{MAX_CPU, MAX_MIB};
-use super::{Amount, Apartness, Asked, Circle, Class, DenseServer, Group, SiteSets, Was, World};
+use super::{Amount, Apartness, Asked, Circle, Class, DenseServer, Group, Reach, SiteSets, Was, World};
 use crate::fleet::{Fleet, Granted, Server};
-use crate::ids::{HostName, ServerId, SiteName, TenantName};
+use crate::ids::{HostName, ServerId, TenantName};
 use crate::reason::WaitingOn;
+use crate::site_set::SiteSet;
 
 /// Largest number of copies.
 const MAX_COPIES: i64 = 16;
@@ -26,6 +26,7 @@ pub(super) struct Interned {
     classes: HashMap<Class, usize>,
     /// Lists of sites: few, and each asked for by very many servers.
     allowed: HashSet<Arc<[usize]>>,
+    reaches: HashSet<Arc<Reach>>,
 }
 
 /// The number of a name, or `fresh` when it is new.
@@ -61,22 +62,36 @@ pub(super) fn dense_servers<'f>(world: &mut World<'f>) {
         Some((name.as_str(), index))
     });
     names.racks.extend(known);
-    world.servers = Vec::with_capacity(fleet.servers.len());
-    for (index, (id, server)) in fleet.servers.iter().enumerate() {
-        let dense = dense_server(world, &names, index, id, server);
+    let servers = fleet.servers.len();
+    world.servers = Vec::with_capacity(servers);
+    world.class_of = Vec::with_capacity(servers);
+    world.ids = fleet.servers.keys().cloned().collect();
+    for (index, server) in fleet.servers.values().enumerate() {
+        let (dense, class) = dense_server(world, &names, index, server);
         world.servers.push(dense);
+        world.class_of.push(narrow(class));
     }
 }
 
 /// Adds a server that has no place yet, in the free place `at` or behind the last. Returns its index.
 pub(crate) fn add_server(world: &mut World<'_>, at: Option<usize>, id: &ServerId, server: &Server) -> usize {
     let index = at.unwrap_or(world.servers.len());
-    let dense = dense_server(world, &Names::default(), index, id, server);
-    match world.servers.get_mut(index) {
-        Some(free) => *free = dense,
-        None => world.servers.push(dense),
+    let (dense, class) = dense_server(world, &Names::default(), index, server);
+    if index < world.servers.len() {
+        world.servers[index] = dense;
+        world.ids[index] = id.clone();
+        world.class_of[index] = narrow(class);
+    } else {
+        world.servers.push(dense);
+        world.ids.push(id.clone());
+        world.class_of.push(narrow(class));
     }
     index
+}
+
+/// Half the width, for what is kept per server; there are no more numbers than servers.
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// Forgets a server that has no place in the books: its index is free, and nothing waits there.
@@ -88,7 +103,7 @@ pub(crate) fn forget_server(world: &mut World<'_>, server: usize) {
         message: "is that of a server that is gone".to_owned(),
     }));
     if let Some(apart) = dense.apart.take() {
-        world.groups[apart.group]
+        world.groups[apart.group as usize]
             .members
             .retain(|&member| member != server);
     }
@@ -101,7 +116,8 @@ pub(crate) fn forget_server(world: &mut World<'_>, server: usize) {
 pub(crate) fn grow(world: &mut World<'_>, server: usize) {
     let dense = &mut world.servers[server];
     if let Some(asked) = dense.asked.take() {
-        (dense.demand, dense.class) = (asked.demand, asked.class);
+        dense.demand = asked.demand;
+        world.class_of[server] = narrow(asked.class);
         (dense.guest_mib, dense.storage) = (asked.guest_mib, asked.storage);
     }
 }
@@ -126,9 +142,9 @@ fn apartness(world: &mut World<'_>, index: usize, server: &Server) -> Option<Apa
     let members = &mut world.groups[group];
     join(&mut members.members, index);
     Some(Apartness {
-        group,
+        group: narrow(group),
         by: apart.by,
-        domain: apart.domain.as_ref().map(|name| members.domain(name)),
+        domain: apart.domain.as_ref().map(|name| narrow(members.domain(name))),
     })
 }
 
@@ -156,7 +172,7 @@ fn togetherness(
 }
 
 /// The sites of these names, ascending.
-fn sites_of(world: &mut World<'_>, names: &BTreeSet<SiteName>) -> Arc<[usize]> {
+fn sites_of(world: &mut World<'_>, names: &SiteSet) -> Arc<[usize]> {
     let sites: SmallVec<[usize; 8]> = names.iter().filter_map(|name| world.site(name)).collect();
     if let Some(known) = world.interned.allowed.get(sites.as_slice()) {
         return Arc::clone(known);
@@ -185,11 +201,25 @@ fn allowed(world: &mut World<'_>, server: &Server, sets: Option<&SiteSets>) -> O
     if sets.is_none() {
         return server.sites_allowed.as_ref().map(|names| sites_of(world, names));
     }
-    let mut names: BTreeSet<SiteName> = server.site_sets.iter().flatten().cloned().collect();
-    if let Some(allowed) = &server.sites_allowed {
-        names.retain(|name| allowed.contains(name));
+    let named = server.site_sets.iter().flatten();
+    let allowed = server.sites_allowed.as_ref();
+    let usable = named.filter(|name| allowed.is_none_or(|allowed| allowed.contains(name)));
+    Some(sites_of(world, &usable.cloned().collect()))
+}
+
+/// Where a server may be.
+fn reach(world: &mut World<'_>, server: &Server) -> Arc<Reach> {
+    let sets = site_sets(world, server);
+    let reach = Reach {
+        allowed: allowed(world, server, sets.as_ref()),
+        sets,
+    };
+    if let Some(known) = world.interned.reaches.get(&reach) {
+        return Arc::clone(known);
     }
-    Some(sites_of(world, &names))
+    let fresh = Arc::new(reach);
+    world.interned.reaches.insert(Arc::clone(&fresh));
+    fresh
 }
 
 /// The number of a class, old or new.
@@ -209,58 +239,53 @@ fn class_of(server: &DenseServer) -> Class {
         spread: server.spread,
         warm: server.warm,
         stores: server.storage > 0,
-        allowed: server.allowed.clone(),
-        sets: server.sets.clone(),
+        reach: Arc::clone(&server.reach),
     }
 }
 
+/// A server, and its class.
 fn dense_server(
     world: &mut World<'_>,
     names: &Names<'_>,
     index: usize,
-    id: &ServerId,
     server: &Server,
-) -> DenseServer {
-    let sets = site_sets(world, server);
-    let allowed = allowed(world, server, sets.as_ref());
+) -> (DenseServer, usize) {
+    let reach = reach(world, server);
     let was = was(world, names, server).map(Box::new);
     let (asked, size) = (within(server.asked()), within(server.counted()));
     let mut dense = DenseServer {
-        id: id.clone(),
         tenant: world.tenants.binary_search(&server.tenant).ok(),
         tier: server.tier,
         created_at: server.created_at,
         demand: demand(&size),
-        class: 0,
         guest_mib: size.memory_mib,
         storage: size.storage_mib,
         asked: None,
         copies: server.copies.clamp(1, MAX_COPIES),
         spread: server.spread,
         warm: server.warm,
-        allowed,
-        sets,
+        reach,
         apart: apartness(world, index, server),
         together: togetherness(world, index, server),
         malformed: malformed(server).map(Box::new),
         was,
         released: server.released,
     };
-    dense.class = intern(world, class_of(&dense));
+    let class = intern(world, class_of(&dense));
     if asked != size {
-        let class = Class {
+        let larger = Class {
             demand: demand(&asked),
             stores: asked.storage_mib > 0,
             ..class_of(&dense)
         };
         dense.asked = Some(Box::new(Asked {
-            demand: class.demand,
-            class: intern(world, class),
+            demand: larger.demand,
+            class: intern(world, larger),
             guest_mib: asked.memory_mib,
             storage: asked.storage_mib,
         }));
     }
-    dense
+    (dense, class)
 }
 
 /// The same within what is believed.

@@ -2,8 +2,8 @@
 
 use crate::fixture::{at, found, id, running, sound, spot};
 use raidc_planner::{
-    Fleet, HostUse, Move, MoveKind, MoveReason, Plan, PlanOptions, RiskName, Rule, Spot, State, Waiting,
-    WaitingOn, check, plan,
+    Fleet, HostUse, Move, MoveKind, MoveReason, Plan, PlanOptions, RiskName, Rule, SiteName, SiteSet, Spot,
+    State, Waiting, WaitingOn, check, plan,
 };
 
 #[test]
@@ -18,11 +18,12 @@ fn no_copy_is_missing_too_many_or_too_near() {
     let bare = change(5, &|plan| plan.backup = None);
     found(&fleet, &bare, Rule::Copies, what, "says otherwise");
     found(&fleet, &bare, Rule::Copies, what, "let in without");
-    let none = change(5, &|plan| plan.copy_sites.clear());
+    let none = change(5, &|plan| plan.copy_sites = SiteSet::default());
     found(&fleet, &none, Rule::Copies, what, "where no copy is");
     found(&fleet, &none, Rule::Copies, what, "0 further copies of 1");
     let many = change(5, &|plan| {
-        plan.copy_sites.extend(["a".into(), "b".into(), "c".into()])
+        let more = ["a", "b", "c"].map(SiteName::from);
+        plan.copy_sites = plan.copy_sites.iter().cloned().chain(more).collect();
     });
     found(&fleet, &many, Rule::Copies, what, "where its policy asks for 1");
     let home = change(5, &|plan| {

@@ -3,7 +3,9 @@
 use crate::fixture::{found, id, sound};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use raidc_planner::{Plan, PlanOptions, Rule, Scenario, Spot, Survival, Waiting, WaitingOn, check, plan};
+use raidc_planner::{
+    Plan, PlanOptions, Rule, Scenario, SiteSet, Spot, Survival, Waiting, WaitingOn, check, plan,
+};
 use serde_json::Value;
 
 #[test]
@@ -204,7 +206,7 @@ proptest! {
         change("no reserve", &|plan| plan.backup = None);
         // One that is told to be unprotected may have fewer copies than it had.
         if was.unprotected.is_none() {
-            change("no copies", &|plan| plan.copy_sites.clear());
+            change("no copies", &|plan| plan.copy_sites = SiteSet::default());
         }
         change("unprotected", &|plan| {
             let on = Waiting::on(WaitingOn::UnknownTenant);

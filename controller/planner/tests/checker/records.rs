@@ -2,7 +2,7 @@
 
 use crate::fixture::{at, found, id, running, sound, spot};
 use raidc_planner::{
-    Excess, ExcessOf, Fleet, HostUse, Plan, PlanOptions, Resource, Rule, State, check, plan,
+    Excess, ExcessOf, Fleet, HostUse, Plan, PlanOptions, Resource, Rule, SiteSet, State, check, plan,
 };
 
 fn said(fleet: &Fleet, plan: &Plan, rule: Rule, why: &str) -> bool {
@@ -239,7 +239,7 @@ fn nothing_is_new_to_a_full_site_that_was_there() {
     }
     // A record of the reserve alone says it too.
     let current = fleet.servers.get_mut(&id(5)).expect("server").current.as_mut();
-    current.expect("a place").copy_sites.clear();
+    current.expect("a place").copy_sites = SiteSet::default();
     for site in fleet.sites.keys() {
         assert!(!fresh(&fleet, &again, site), "{site}");
     }

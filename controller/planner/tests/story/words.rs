@@ -1,10 +1,8 @@
 //! Reading the sentences that describe a fleet. No I/O.
 
-use std::collections::BTreeSet;
-
 use raidc_planner::{
     Apart, ApartBy, Colocation, ColocationId, ColocationSpread, Device, Feed, Fleet, Host, HostName, Rack,
-    RackName, Server, ServerId, Site, SiteName, Tenant, TenantName,
+    RackName, Server, ServerId, Site, SiteName, SiteSet, Tenant, TenantName,
 };
 
 use super::Story;
@@ -255,7 +253,7 @@ fn server_words(server: &mut Server, words: &mut Words<'_>) -> Result<(), String
             "off" => server.running = false,
             "on" => server.running = true,
             "only" => {
-                let sites: BTreeSet<SiteName> = words.next()?.split(',').map(SiteName::from).collect();
+                let sites: SiteSet = words.next()?.split(',').map(SiteName::from).collect();
                 server.sites_allowed = Some(sites);
             }
             "apart" => {

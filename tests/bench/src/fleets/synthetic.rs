@@ -9,9 +9,7 @@
 //! three that never share a host. All hosts asleep, all servers new. With `sizes` above fourteen the catalogue is
 //! varied: each of its sizes by up to a fifth in cores and, by itself, in memory.
 
-use std::collections::BTreeSet;
-
-use raidc_planner::{ApartBy, Fleet, Host, HostName, Server, ServerId, SiteName, Tenant};
+use raidc_planner::{ApartBy, Fleet, Host, HostName, Server, ServerId, SiteName, SiteSet, Tenant};
 
 use crate::dice::Dice;
 
@@ -101,7 +99,7 @@ impl Draw {
         let (cpu_milli, memory_mib) = self.size();
         let first = self.dice.index(self.sites.len());
         let second = (first + 1 + self.dice.index(self.sites.len() - 1)) % self.sites.len();
-        let allowed: BTreeSet<SiteName> = [first, second].map(|at| self.sites[at].clone()).into();
+        let allowed: SiteSet = [first, second].map(|at| self.sites[at].clone()).into();
         let apart =
             (self.drawn % 10 < 3).then(|| super::apart(format!("g{}", self.drawn / 10), ApartBy::Host));
         let server = Server {

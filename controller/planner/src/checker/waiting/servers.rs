@@ -6,6 +6,7 @@ use crate::checker::totals::Totals;
 use crate::fleet::{Server, Spread, State};
 use crate::ids::{DemandId, ServerId};
 use crate::reason::{Resource, WaitingOn};
+use crate::site_set::SiteSet;
 
 fn dimension(resource: Resource) -> Option<usize> {
     match resource {
@@ -186,7 +187,7 @@ fn structure(room: &Room<'_, '_>, seeker: &Seeker<'_>, on: &WaitingOn, say: &mut
         WaitingOn::NoSecondSite { copies, sites } => {
             let hosted = |site: &&usize| base.hosts.iter().any(|host| host.open && host.site == **site);
             // Where sets of sites limit it, the first with the most active ones.
-            let of_set = |set: &std::collections::BTreeSet<crate::ids::SiteName>| -> Vec<usize> {
+            let of_set = |set: &SiteSet| -> Vec<usize> {
                 let inside = open.iter().copied();
                 inside
                     .filter(|&site| set.contains(base.sites[site].name))
