@@ -12,8 +12,9 @@ use crate::sim::faults::Reach;
 use crate::sim::places::{ZONE, sites_of_volume};
 use crate::sim::value::{Key, Look};
 
-/// Chooses a host, or says why there is none in the scheduler's words.
-pub(super) fn choose(context: &Context, vmi: &Seen, not_on: Option<&str>) -> Result<String, String> {
+/// Chooses a host, or says why there is none in the scheduler's words. A guest with a `migration` leaves its host.
+pub(super) fn choose(context: &Context, vmi: &Seen, migration: Option<&Seen>) -> Result<String, String> {
+    let not_on = migration.map(|_| vmi.text("/status/nodeName"));
     let faults = context.faults();
     let (milli, memory) = requests(vmi);
     let sites = sites_of_disks(context, vmi);
@@ -26,7 +27,7 @@ pub(super) fn choose(context: &Context, vmi: &Seen, not_on: Option<&str>) -> Res
             continue;
         };
         let at_disks = sites.as_ref().is_none_or(|sites| sites.contains(&host.site));
-        if !at_disks || not_on == Some(name) || !matches_required(vmi, &node) {
+        if !at_disks || not_on == Some(name) || !matches_required(vmi, migration, &node) {
             affinity += 1;
             continue;
         }
@@ -107,9 +108,19 @@ fn millis(quantity: &str) -> u64 {
     }
 }
 
-fn matches_required(vmi: &Seen, node: &Seen) -> bool {
-    let selector = vmi.at("/spec/nodeSelector").as_object();
-    let selected = selector.is_none_or(|s| s.iter().all(|(name, value)| value == node.label(name)));
+fn matches_required(vmi: &Seen, migration: Option<&Seen>, node: &Seen) -> bool {
+    let own = vmi.at("/spec/nodeSelector").as_object();
+    // A migration's selector adds to the guest's own and never overrules it.
+    let added = migration.and_then(|m| m.at("/spec/addedNodeSelector").as_object());
+    let added = added
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| own.is_none_or(|own| !own.contains_key(*name)));
+    let selected = own
+        .into_iter()
+        .flatten()
+        .chain(added)
+        .all(|(name, value)| value == node.label(name));
     let required = vmi
         .list("/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms");
     selected && (required.is_empty() || required.iter().any(|term| matches_term(term, node)))
@@ -175,13 +186,34 @@ mod tests {
         let v = vmi(
             json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}}),
         );
-        assert!(matches_required(&v, &node("a", "talsi")) && !matches_required(&v, &node("b", "liepaja")));
+        assert!(
+            matches_required(&v, None, &node("a", "talsi"))
+                && !matches_required(&v, None, &node("b", "liepaja"))
+        );
         let v = vmi(json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{}]}}));
         assert!(
-            !matches_required(&v, &node("a", "talsi")),
+            !matches_required(&v, None, &node("a", "talsi")),
             "an empty term matches nothing"
         );
-        assert!(matches_required(&vmi(Value::Null), &node("a", "talsi")));
+        assert!(matches_required(&vmi(Value::Null), None, &node("a", "talsi")));
+    }
+
+    #[test]
+    fn a_migration_never_goes_to_another_host_than_the_one_it_names() {
+        let host = |spec: Value| -> Seen { Arc::new(object(json!({"spec": spec}))) };
+        let named = |name: &str| host(json!({"addedNodeSelector": {"kubernetes.io/hostname": name}}));
+        let (free, tied) = (
+            host(json!({})),
+            host(json!({"nodeSelector": {"kubernetes.io/hostname": "a"}})),
+        );
+        let goes = |vmi: &Seen, to: &str, node_name: &str| {
+            matches_required(vmi, Some(&named(to)), &node(node_name, "talsi"))
+        };
+        assert!(goes(&free, "b", "b") && !goes(&free, "b", "a"));
+        assert!(
+            goes(&tied, "b", "a") && !goes(&tied, "b", "b"),
+            "the guest's own selector is not overruled"
+        );
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Migrations {
         if self.another(migration) {
             return Ok(Next::After(std::time::Duration::from_secs(1)));
         }
-        let Ok(node) = bind::choose(&self.context, vmi, Some(vmi.text("/status/nodeName"))) else {
+        let Ok(node) = bind::choose(&self.context, vmi, Some(migration)) else {
             return Ok(Next::After(std::time::Duration::from_secs(3)));
         };
         let pod = render::pod(vmi, &Self::target_name(migration), &node, Some(migration.uid()));
