@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::apart;
 use super::render::requests;
 use crate::sim::csi::provision::bytes;
 use crate::sim::engine::{Context, Kind, Seen, claims_of};
@@ -18,6 +19,7 @@ pub(super) fn choose(context: &Context, vmi: &Seen, migration: Option<&Seen>) ->
     let faults = context.faults();
     let (milli, memory) = requests(vmi);
     let sites = sites_of_disks(context, vmi);
+    let closed = apart::closed(context, vmi);
     let (mut away, mut affinity, mut full, mut best) = (0, 0, 0, None::<(i64, u128, String)>);
     for (name, host) in &context.places.hosts {
         let node = context.world.get(Kind::Node, &Key::cluster(name));
@@ -27,7 +29,8 @@ pub(super) fn choose(context: &Context, vmi: &Seen, migration: Option<&Seen>) ->
             continue;
         };
         let at_disks = sites.as_ref().is_none_or(|sites| sites.contains(&host.site));
-        if !at_disks || not_on == Some(name) || !matches_required(vmi, migration, &node) {
+        let apart = !closed.iter().any(|closed| closed.has(&node));
+        if !at_disks || !apart || not_on == Some(name) || !matches_required(vmi, migration, &node) {
             affinity += 1;
             continue;
         }
@@ -46,8 +49,8 @@ pub(super) fn choose(context: &Context, vmi: &Seen, migration: Option<&Seen>) ->
     best.map(|(_, _, name)| name).ok_or_else(|| {
         let all = context.places.hosts.len();
         format!(
-            "0/{all} nodes are available: {affinity} node(s) didn't match Pod's node affinity/selector or the \
-             volumes' node affinity, {full} Insufficient cpu or memory, {away} node(s) were not ready or unschedulable."
+            "0/{all} nodes are available: {affinity} node(s) didn't match Pod's node affinity/selector, anti-affinity \
+             rules or the volumes' node affinity, {full} Insufficient cpu or memory, {away} node(s) were not ready or unschedulable."
         )
     })
 }
@@ -147,7 +150,7 @@ fn matches_term(term: &Value, node: &Seen) -> bool {
             .all(|e| e["key"] == "metadata.name" && matches(e, Some(&name)))
 }
 
-fn matches(expression: &Value, value: Option<&str>) -> bool {
+pub(super) fn matches(expression: &Value, value: Option<&str>) -> bool {
     let listed = || {
         let values = expression["values"].as_array();
         value.is_some_and(|value| values.is_some_and(|values| values.iter().any(|v| v == value)))

@@ -1,5 +1,6 @@
 //! The light profile: virt-controller and VolSync's manager are played as well, for thousands of servers.
 
+mod apart;
 mod bind;
 pub(super) mod destination;
 pub(super) mod instance;
