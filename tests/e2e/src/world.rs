@@ -1,4 +1,5 @@
-//! A lab with our charts in it, for tests: gone when dropped. Starts processes.
+//! A lab with our charts in it, for tests: gone when dropped. Which controllers are real in it is said once for a whole run, by
+//! [`PROFILE`], so that no test can be left out on one of the two. Reads that variable and starts processes.
 
 use crate::cluster::Cluster;
 use crate::controller::Controller;
@@ -11,11 +12,15 @@ use raidc_lab::FleetSpec;
 use raidc_lab::Lab;
 use raidc_lab::LabOptions;
 use raidc_lab::Profile;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::path::PathBuf;
 
 /// Name of the pull secret that tenants of the tests are told of.
 pub const PULL_SECRET: &str = "mirror";
+
+/// The variable of the environment that says which lab a run of the tests is on: `full` (also when it is not set) or `light`.
+pub const PROFILE: &str = "RAIDC_LAB_PROFILE";
 
 /// Everything a test needs. Fields drop in order: the controllers before the lab.
 pub struct World {
@@ -33,14 +38,19 @@ pub struct World {
 }
 
 impl World {
-    /// Brings up a lab with the example fleet and our charts. No controller runs yet.
-    pub async fn up(name: &str, profile: Profile) -> Result<Self, Error> {
-        Self::with(name, profile, FleetSpec::example()).await
+    /// Brings up a lab with the example fleet and our charts. No controller runs yet. `name` is the lab's, but for the profile, which
+    /// is added to it: runs on both labs may go on side by side.
+    pub async fn up(name: &str) -> Result<Self, Error> {
+        Self::with(name, FleetSpec::example()).await
     }
 
     /// The same with another fleet.
-    pub async fn with(name: &str, profile: Profile, fleet: FleetSpec) -> Result<Self, Error> {
-        let lab = Lab::up(LabOptions::new(name).profile(profile).fleet(fleet)).await?;
+    pub async fn with(name: &str, fleet: FleetSpec) -> Result<Self, Error> {
+        let (profile, suffix) = chosen(std::env::var_os(PROFILE).as_deref())?;
+        let options = LabOptions::new(format!("{name}-{suffix}"))
+            .profile(profile)
+            .fleet(fleet);
+        let lab = Lab::up(options).await?;
         let cluster = Cluster::connect(lab.kubeconfig(), lab.dir().to_path_buf()).await?;
         let pull_secret = format!("tenants.pullSecrets={{{PULL_SECRET}}}");
         install::charts(&cluster, &["--set", &pull_secret]).await?;
@@ -89,5 +99,42 @@ impl World {
     /// Kills every replica without warning.
     pub fn kill_controllers(&mut self) {
         self.controllers.drain(..).for_each(Controller::kill);
+    }
+}
+
+/// The profile that [`PROFILE`] asks for, and its name.
+fn chosen(asked: Option<&OsStr>) -> Result<(Profile, &'static str), Error> {
+    let Some(asked) = asked else {
+        return Ok((Profile::Full, "full"));
+    };
+    match asked.to_str() {
+        Some("full") => Ok((Profile::Full, "full")),
+        Some("light") => Ok((Profile::Light, "light")),
+        _ => Err(Error::Wrong(format!(
+            "{PROFILE} is {asked:?}: set it to full (KubeVirt's and VolSync's own controllers) or light (the simulator plays \
+             them), or leave it out, which is full"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_profile_is_never_taken_for_one_that_is_known() {
+        let chosen = |asked: Option<&str>| chosen(asked.map(OsStr::new)).map(|(_, name)| name);
+        assert_eq!(
+            (
+                chosen(None).ok(),
+                chosen(Some("full")).ok(),
+                chosen(Some("light")).ok()
+            ),
+            (Some("full"), Some("full"), Some("light"))
+        );
+        for wrong in ["", "Full", "both", "light "] {
+            let told = chosen(Some(wrong)).map_err(|e| e.to_string()).unwrap_err();
+            assert!(told.contains(PROFILE) && told.contains("light"), "{told}");
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! Bad input: each broken object gets a condition that says what, why and what to do; nothing else is disturbed; mended, it
-//! recovers by itself. One lab for all tests of this file; each has names of its own. Light profile: what is wrong is wrong for the
-//! operator, before anything reaches KubeVirt or VolSync.
+//! recovers by itself. One lab for all tests of this file; each has names of its own.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -26,7 +25,6 @@ use raidc_e2e::install;
 use raidc_e2e::servers;
 use raidc_lab::AuditEntry;
 use raidc_lab::AuditFilter;
-use raidc_lab::Profile;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::OnceLock;
@@ -56,7 +54,7 @@ fn shared() -> &'static Shared {
     SHARED.get_or_init(|| {
         let runtime = Runtime::new().unwrap();
         let world = runtime.block_on(async {
-            let mut world = World::up("bad-input", Profile::Light).await.unwrap();
+            let mut world = World::up("bad-input").await.unwrap();
             world.start_controller("a").unwrap();
             install::platform(&world.cluster).await.unwrap();
             world

@@ -1,5 +1,5 @@
 //! A controller that dies between any two of its writes, and one that takes over with caches that are behind: both see and reach the
-//! API server through a gate. Light profile: what is tried is the controller, not KubeVirt.
+//! API server through a gate.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,7 +30,6 @@ use raidc_e2e::install;
 use raidc_e2e::inventory;
 use raidc_e2e::recount::list;
 use raidc_e2e::servers;
-use raidc_lab::Profile;
 use serde_json::json;
 use std::time::Duration;
 
@@ -212,7 +211,7 @@ async fn one_write_a_life(world: &mut World, phase: Phase, name: &str) -> usize 
 #[test]
 fn controller_killed_after_any_one_write_never_makes_anything_twice_or_forgets_it() {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let mut world = World::up("between-calls", Profile::Light).await.unwrap();
+        let mut world = World::up("between-calls").await.unwrap();
         world.lease_seconds = 3;
         world.start_controller("first").unwrap();
         install::platform(&world.cluster).await.unwrap();
@@ -308,7 +307,7 @@ async fn placed(cluster: &Cluster, name: &str) -> String {
 #[test]
 fn successor_whose_caches_are_behind_never_gives_the_same_room_twice() {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let mut world = World::up("behind", Profile::Light).await.unwrap();
+        let mut world = World::up("behind").await.unwrap();
         world.lease_seconds = 5;
         world.start_controller("first").unwrap();
         install::platform(&world.cluster).await.unwrap();

@@ -1,5 +1,5 @@
 //! Two hosts of one rack that one could do for: nothing moves until the platform team says so, and then no server is stopped, moved twice
-//! or lost sight of, also when the controller dies while one is on its way. KubeVirt's own virt-controller and a real scheduler.
+//! or lost sight of, also when the controller dies while one is on its way.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -21,7 +21,6 @@ use raidc_e2e::servers;
 use raidc_e2e::world::PULL_SECRET;
 use raidc_lab::AuditFilter;
 use raidc_lab::FleetSpec;
-use raidc_lab::Profile;
 use raidc_lab::SiteSpec;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -250,7 +249,7 @@ async fn a_consolidation_never_begins_unasked_stops_a_server_or_moves_one_twice(
     let fleet = FleetSpec {
         sites: sites.map(|name| SiteSpec::sized(name, 1, 4, 32, 256)).to_vec(),
     };
-    let mut world = World::with("consolidation", Profile::Full, fleet).await.unwrap();
+    let mut world = World::with("consolidation", fleet).await.unwrap();
     world.lease_seconds = 5;
     world.start_controller("proposes").unwrap();
     install::platform(&world.cluster).await.unwrap();

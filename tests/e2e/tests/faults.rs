@@ -1,5 +1,5 @@
 //! The operator while things fail under it: a site without power, sites that cannot reach each other, a leader that sleeps through its
-//! claim, a host, an import, a copy. What it must not do then. Light profile: the faults are those of hardware, which both profiles share.
+//! claim, a host, an import, a copy. What it must not do then.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -21,7 +21,6 @@ use raidc_e2e::recount;
 use raidc_e2e::servers;
 use raidc_e2e::servers::places;
 use raidc_lab::AuditFilter;
-use raidc_lab::Profile;
 use raidc_lab::guard;
 use std::time::Duration;
 
@@ -80,7 +79,7 @@ async fn power(world: &World, to: &str, namespace: &str, name: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_site_never_moves_deletes_or_hides_anything_and_its_return_never_needs_a_hand() {
-    let mut world = World::up("faults-light", Profile::Light).await.unwrap();
+    let mut world = World::up("faults").await.unwrap();
     world.start_controller("a").unwrap();
     world.start_controller("b").unwrap();
     install::examples(&world.cluster).await.unwrap();

@@ -10,7 +10,6 @@ use raidc_e2e::inventory;
 use raidc_e2e::inventory::Things;
 use raidc_e2e::recount;
 use raidc_e2e::servers;
-use raidc_lab::Profile;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -67,7 +66,7 @@ async fn leads(log: &Path) {
 #[test]
 fn controller_killed_twenty_times_never_makes_anything_twice_forgets_it_or_moves_it() {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let mut world = World::up("killed", Profile::Full).await.unwrap();
+        let mut world = World::up("killed").await.unwrap();
         // Short, so that the next run leads and works before it is killed in its turn.
         world.lease_seconds = 3;
         let applied = tokio::spawn({

@@ -9,7 +9,6 @@ use raidc_e2e::certificate;
 use raidc_e2e::install;
 use raidc_e2e::servers;
 use raidc_lab::FleetSpec;
-use raidc_lab::Profile;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -44,7 +43,7 @@ fn real_sizes_leave_no_server_unexplained() {
     };
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let fleet = FleetSpec::sized(4, 4, 8, 64, 512);
-        let mut world = World::with("real-trace", Profile::Light, fleet.clone()).await.unwrap();
+        let mut world = World::with("real-trace", fleet.clone()).await.unwrap();
         let mut yaml = String::from(
             "{apiVersion: v1, kind: Namespace, metadata: {name: raidc-images}}\n---\n\
              {apiVersion: raidc.dev/v1alpha1, kind: ReplicationPolicy, metadata: {name: silver}, spec: {copies: 2, mode: Async, rpo: 12h}}\n---\n\
