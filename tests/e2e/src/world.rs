@@ -111,8 +111,9 @@ fn chosen(asked: Option<&OsStr>) -> Result<(Profile, &'static str), Error> {
         Some("full") => Ok((Profile::Full, "full")),
         Some("light") => Ok((Profile::Light, "light")),
         _ => Err(Error::Wrong(format!(
-            "{PROFILE} is {asked:?}: set it to full (KubeVirt's and VolSync's own controllers) or light (the simulator plays \
-             them), or leave it out, which is full"
+            "{PROFILE} is \"{}\": set it to full (KubeVirt's and VolSync's own controllers) or light (the simulator plays \
+             them), or leave it out, which is full",
+            asked.display()
         ))),
     }
 }
