@@ -21,12 +21,11 @@ pub(super) fn check(model: &Model<'_>, faults: &mut Vec<Fault>) {
     }
     // Of these nothing has changed.
     for (id, moves) in listed {
-        match model.servers.binary_search_by(|server| server.id.cmp(id)) {
-            Ok(at) => of_one(model, &model.servers[at], moves, faults),
-            Err(_) => {
-                let how = "a move is listed of what is not placed";
-                faults.push(fault(Rule::Moves, format!("server/{id}"), how));
-            }
+        if let Ok(at) = model.servers.binary_search_by(|server| server.id.cmp(id)) {
+            of_one(model, &model.servers[at], moves, faults);
+        } else {
+            let how = "a move is listed of what is not placed";
+            faults.push(fault(Rule::Moves, format!("server/{id}"), how));
         }
     }
 }
