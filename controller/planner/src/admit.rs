@@ -200,11 +200,15 @@ fn admit_batch(engine: &mut Engine<'_, '_>, used: &Use, items: &[Item<'_>]) -> b
             continue;
         }
         // What is true of one is true of its class, but for groups and for how much is stored.
-        let alike = wanted.apart.is_none() && wanted.together.is_none() && wanted.storage == 0;
-        let hope = if alike { hopes[world.class(server)] } else { None };
+        let alike = world.apart(server).is_none() && world.together(server).is_none() && wanted.storage == 0;
+        let hope = if alike {
+            hopes[world.class_of(server)]
+        } else {
+            None
+        };
         let hope = hope.unwrap_or_else(|| claim::room_would_do(engine, server));
         if alike {
-            hopes[world.class(server)] = Some(hope);
+            hopes[world.class_of(server)] = Some(hope);
         }
         if hope {
             within.add(wanted.tenant, &amounts);

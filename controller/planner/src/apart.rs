@@ -44,13 +44,13 @@ pub(crate) fn allows_backup(
 
 /// The other members of its group, and how far apart each pair must be: the stricter of the two.
 pub(crate) fn others<'w>(world: &'w World<'_>, server: usize) -> impl Iterator<Item = (usize, ApartBy)> + 'w {
-    let apart = world.servers[server].apart;
+    let apart = world.apart(server);
     let members = apart.map_or(&[][..], |apart| &world.groups[apart.group as usize].members);
     members
         .iter()
         .filter(move |&&other| other != server)
         .filter_map(move |&other| {
-            let (mine, its) = (apart?, world.servers[other].apart?);
+            let (mine, its) = (apart?, world.apart(other)?);
             let free = mine.domain.is_some() && mine.domain == its.domain;
             (!free).then_some((other, mine.by.max(its.by)))
         })

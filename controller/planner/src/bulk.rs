@@ -36,14 +36,14 @@ pub(crate) fn place_all(engine: &mut Engine<'_, '_>, batch: &[usize]) -> bool {
     let world = engine.world;
     let weights = weights(world);
     let (mut circles, mut rest): (Vec<usize>, Vec<usize>) =
-        batch.iter().partition(|&&v| world.servers[v].together.is_some());
+        batch.iter().partition(|&&v| world.together(v).is_some());
     // Of what has to be stored, copies at many sites have the least choice of them.
     let turn = |&v: &usize| {
-        let (class, size) = (&world.classes[world.class(v)], weights[world.class(v)]);
+        let (class, size) = (world.class(v), weights[world.class_of(v)]);
         (!(class.copies > 2 && class.stores), std::cmp::Reverse(size), v)
     };
     rest.sort_by_cached_key(turn);
-    circles.sort_by_cached_key(|v| (world.servers[*v].together.map(|(circle, _)| circle), turn(v)));
+    circles.sort_by_cached_key(|v| (world.together(*v).map(|(circle, _)| circle), turn(v)));
     let mut done = Vec::new();
     // Even sites first; where that leads nowhere, whatever keeps the fullest emptiest.
     place_singly(engine, &circles, &mut done)
@@ -64,7 +64,7 @@ fn with_sites(engine: &mut Engine<'_, '_>, order: &[usize], calm: i64) -> bool {
     }
     let mut phases: [Vec<usize>; PHASES] = Default::default();
     for &server in order {
-        phases[loads.phase(world.class(server))].push(server);
+        phases[loads.phase(world.class_of(server))].push(server);
     }
     (1..PHASES).any(|shared| attempt(engine, &phases, &chosen, shared))
         && order.iter().any(|&v| engine.books.slots[v].is_placed())
@@ -94,7 +94,7 @@ fn attempt(
         reserves::pack(engine, &wanted);
         for &server in servers {
             let slot = &engine.books.slots[server];
-            if !slot.is_placed() || slot.backup.is_none() && world.servers[server].is_protected() {
+            if !slot.is_placed() || slot.backup.is_none() && world.class(server).is_protected() {
                 engine.books.lift(world, server);
                 left.push(server);
             }

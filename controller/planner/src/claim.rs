@@ -175,7 +175,7 @@ pub(crate) fn group_is_in_the_way(engine: &Engine<'_, '_>, server: usize) -> boo
         apart: false,
         ..rules
     };
-    engine.world.servers[server].apart.is_some() && !rules.leave_a_place() && without.leave_a_place()
+    engine.world.apart(server).is_some() && !rules.leave_a_place() && without.leave_a_place()
 }
 
 /// The host that lacks the least for `server`, of those where room is all that it lacks; of a protected one together with

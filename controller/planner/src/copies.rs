@@ -42,7 +42,7 @@ pub(crate) fn choose_for(
     backup: Option<usize>,
     wish: &Wish,
 ) -> Result<CopySites, Short> {
-    let wanted = &world.servers[server];
+    let wanted = world.class(server);
     let others = usize::try_from(wanted.copies - 1).unwrap_or(0);
     let from = world.zones[primary].site;
     let mut chosen: CopySites = backup.map(|host| world.hosts[host].site).into_iter().collect();
@@ -60,7 +60,7 @@ pub(crate) fn choose_for(
             } else {
                 dense.open && wish.new_copies
             };
-            site != from && !chosen.contains(&site) && may && wanted.allows(site)
+            site != from && !chosen.contains(&site) && may && wanted.reach.allows(site)
         })
         .collect();
     if sites.len() + chosen.len() < others {
@@ -81,7 +81,7 @@ pub(crate) fn choose_for(
     let within = |chosen: &[usize], site: usize| {
         let mut all = chosen.to_vec();
         all.extend([from, site]);
-        wanted.reach.sets.is_none() || wanted.spans(&all)
+        wanted.reach.sets.is_none() || wanted.reach.spans(&all)
     };
     if extend(
         world,
@@ -132,7 +132,7 @@ pub(crate) fn partial_for(
     backup: Option<usize>,
     wish: &Wish,
 ) -> CopySites {
-    let wanted = &world.servers[server];
+    let wanted = world.class(server);
     let others = usize::try_from(wanted.copies - 1).unwrap_or(0);
     let from = world.zones[primary].site;
     let mut chosen = CopySites::new();
@@ -148,7 +148,7 @@ pub(crate) fn partial_for(
             && zones
                 .iter()
                 .all(|&other| world.apart_enough(wanted.spread, other, zone))
-            && wanted.spans(&[&chosen[..], &[from, site]].concat())
+            && wanted.reach.spans(&[&chosen[..], &[from, site]].concat())
         {
             chosen.push(site);
             zones.push(zone);
@@ -160,7 +160,7 @@ pub(crate) fn partial_for(
 
 /// Whether a primary in `zone` is as far from the copies at these sites as its policy asks.
 pub(crate) fn clear_of(world: &World<'_>, server: usize, zone: usize, copies: &[usize]) -> bool {
-    let spread = world.servers[server].spread;
+    let spread = world.class(server).spread;
     copies
         .iter()
         .all(|&site| world.apart_enough(spread, zone, world.sites[site].zone))

@@ -40,12 +40,12 @@ pub(crate) const RESOURCES: [Resource; DIMS] = [Resource::Cpu, Resource::Memory]
 
 /// What speaks against running `server`, which is not in the books, on `host`.
 pub(crate) fn primary(world: &World<'_>, books: &Books, server: usize, host: usize) -> Result<(), Against> {
-    let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
+    let (class, dense) = (world.class(server), &world.hosts[host]);
     let demand = books.demand(world, server);
     if !dense.open {
         return Err(Against::Closed);
     }
-    if !wanted.allows(dense.site) {
+    if !class.reach.allows(dense.site) {
         return Err(Against::NotAllowed);
     }
     for (d, resource) in RESOURCES.into_iter().enumerate() {
@@ -95,16 +95,17 @@ pub(crate) fn backup_for(
     kept: bool,
     zone: usize,
 ) -> Result<(), Against> {
-    let (wanted, dense) = (&world.servers[server], &world.hosts[host]);
+    let (class, dense) = (world.class(server), &world.hosts[host]);
     let demand = books.demand(world, server);
     if !(dense.open || kept && dense.keeps_reserves) {
         return Err(Against::Closed);
     }
-    let may = || wanted.allows(dense.site) && wanted.spans(&[world.zones[zone].site, dense.site]);
+    let reach = &class.reach;
+    let may = || reach.allows(dense.site) && reach.spans(&[world.zones[zone].site, dense.site]);
     if !kept && !may() {
         return Err(Against::NotAllowed);
     }
-    if !world.apart_enough(wanted.spread, zone, dense.zone) {
+    if !world.apart_enough(class.spread, zone, dense.zone) {
         return Err(Against::Shares);
     }
     for (d, resource) in RESOURCES.into_iter().enumerate() {
@@ -113,7 +114,7 @@ pub(crate) fn backup_for(
         }
     }
     let on = books.is_on(world, host);
-    if wanted.warm && !books.is_on_now(world, host) {
+    if class.warm && !books.is_on_now(world, host) {
         return Err(Against::Asleep);
     }
     let draw = dense.draw_mw(demand[0]);

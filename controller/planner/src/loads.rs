@@ -114,11 +114,12 @@ impl Loads {
     }
 
     fn takes(&self, world: &World<'_>, server: usize, site: usize) -> bool {
-        let (dense, wanted) = (&world.sites[site], &world.servers[server]);
-        let stored = dense
-            .storage
-            .is_none_or(|limit| self.storage[site] + wanted.storage <= limit);
-        dense.open && wanted.allows(site) && !dense.hosts.is_empty() && (stored || wanted.storage == 0)
+        let (dense, class) = (&world.sites[site], world.class(server));
+        let stored = |limit: i64| self.storage[site] + world.storage(server) <= limit;
+        dense.open
+            && class.reach.allows(site)
+            && !dense.hosts.is_empty()
+            && (!class.stores || dense.storage.is_none_or(stored))
     }
 
     /// How full `from` would be with one more of this class.
@@ -174,8 +175,8 @@ impl Loads {
     /// makes the sites least uneven is taken. Ties go to the first. A pair that shares a risk, where the policy lets it, comes
     /// after those that do not, as long as they have room.
     pub(crate) fn choose(&mut self, world: &World<'_>, server: usize, calm: i64) -> Option<Sites> {
-        let wanted = &world.servers[server];
-        let (demand, class) = (wanted.demand, world.class(server));
+        let (wanted, class) = (world.class(server), world.class_of(server));
+        let demand = wanted.demand;
         let may: Vec<usize> = (0..world.sites.len())
             .filter(|&site| self.takes(world, server, site))
             .collect();
@@ -190,7 +191,7 @@ impl Loads {
             }
             for &to in may.iter().filter(|&&site| site != from) {
                 let (a, b) = (world.sites[from].zone, world.sites[to].zone);
-                if !world.apart_enough(wanted.spread, a, b) || !wanted.spans(&[from, to]) {
+                if !world.apart_enough(wanted.spread, a, b) || !wanted.reach.spans(&[from, to]) {
                     continue;
                 }
                 let pressure = mine.max(self.reserve(class, demand, from, to)).max(calm);
@@ -240,8 +241,8 @@ impl Loads {
         backup: Option<usize>,
         others: &[usize],
     ) {
-        let (demand, class) = (world.servers[server].demand, world.class(server));
-        let (storage, sites) = (world.servers[server].storage, world.sites.len());
+        let (demand, class) = (world.class(server).demand, world.class_of(server));
+        let (storage, sites) = (world.storage(server), world.sites.len());
         let add = |used: &mut Vec<Amount>, pair: &mut Vec<Amount>| {
             for (d, amount) in demand.into_iter().enumerate() {
                 used[primary][d] += amount;
@@ -263,7 +264,7 @@ impl Loads {
 /// Sites for the copies beyond the reserve's, each the first in order that is apart enough from those before; `None` when
 /// there are too few.
 fn others(world: &World<'_>, server: usize, order: &[usize], from: usize, to: usize) -> Option<CopySites> {
-    let wanted = &world.servers[server];
+    let wanted = world.class(server);
     let missing = usize::try_from(wanted.copies - 2).unwrap_or(0);
     let mut chosen = CopySites::new();
     for &site in order {
@@ -276,7 +277,7 @@ fn others(world: &World<'_>, server: usize, order: &[usize], from: usize, to: us
             |&other: &usize| other != site && world.apart_enough(wanted.spread, zone(other), zone(site));
         let apart = all.iter().all(clear);
         all.push(site);
-        if apart && wanted.spans(&all) {
+        if apart && wanted.reach.spans(&all) {
             chosen.push(site);
         }
     }

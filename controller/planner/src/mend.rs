@@ -186,7 +186,7 @@ fn relocate(engine: &mut Engine<'_, '_>, server: usize, reason: MoveReason, own_
 /// Moves a server and of its affinity group whoever has to follow: all of them, or none.
 fn relocate_circle(engine: &mut Engine<'_, '_>, server: usize, reason: MoveReason) -> bool {
     let world = engine.world;
-    let Some((circle, _)) = world.servers[server].together else {
+    let Some((circle, _)) = world.together(server) else {
         return false;
     };
     let on_host = |&v: &usize| v != server && engine.books.slots[v].primary.is_some();

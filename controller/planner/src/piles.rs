@@ -83,7 +83,7 @@ impl Piles {
     pub(crate) fn new(world: &World<'_>, servers: impl Iterator<Item = usize>) -> Self {
         let mut of_class: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for server in servers {
-            of_class.entry(world.class(server)).or_default().push(server);
+            of_class.entry(world.class_of(server)).or_default().push(server);
         }
         // Where they may be was asked before: classes that differ in nothing else lie in one pile. Only ever looked up.
         let mut known: FxHashMap<Alike, usize> = FxHashMap::default();

@@ -309,7 +309,7 @@ pub(crate) fn best_primary(
 /// What its affinity group will need on one host, itself included, as long as none of the group has a place; nothing
 /// for one that is in no such group.
 fn crowd(world: &World<'_>, books: &Books, server: usize) -> Amount {
-    if world.servers[server].together.is_none() || together::has_company(world, books, server) {
+    if world.together(server).is_none() || together::has_company(world, books, server) {
         [0; DIMS]
     } else {
         let mut crowd = together::crowd(world, books, server);

@@ -102,7 +102,7 @@ pub(crate) fn repack(engine: &mut Engine<'_, '_>) -> Option<Vec<(usize, Slot)>> 
             let site = world.hosts[host].site;
             world.hosts[host].open && world.sites[site].open && dense.allows(site)
         });
-        slot.primary.is_some() && may && dense.together.is_none()
+        slot.primary.is_some() && may && world.together(v).is_none()
     };
     let servers: Vec<usize> = (0..world.servers.len()).filter(|&v| movable(v)).collect();
     let before: Vec<(usize, Slot)> = servers
@@ -116,7 +116,7 @@ pub(crate) fn repack(engine: &mut Engine<'_, '_>) -> Option<Vec<(usize, Slot)>> 
     let mut phases: [Vec<(usize, usize)>; loads::PHASES] = Default::default();
     for (v, slot) in &before {
         if let Some(host) = slot.backup {
-            phases[of_class[world.class(*v)]].push((*v, world.hosts[host].site));
+            phases[of_class[world.class_of(*v)]].push((*v, world.hosts[host].site));
         }
     }
     for wanted in &phases {

@@ -112,18 +112,14 @@ impl Books {
 
     /// What a server counts with.
     pub(crate) fn demand(&self, world: &World<'_>, server: usize) -> Amount {
-        // The class has the same figure, and the few classes are at hand where a server of very many is not.
         self.grown(world, server)
-            .map_or(world.classes[world.class(server)].demand, |asked| asked.demand)
+            .map_or(world.class(server).demand, |asked| asked.demand)
     }
 
     /// Storage of one copy, in MiB.
     pub(crate) fn storage(&self, world: &World<'_>, server: usize) -> i64 {
-        if let Some(asked) = self.grown(world, server) {
-            return asked.storage;
-        }
-        let stores = world.classes[world.class(server)].stores;
-        if stores { world.servers[server].storage } else { 0 }
+        self.grown(world, server)
+            .map_or_else(|| world.storage(server), |asked| asked.storage)
     }
 
     /// Whether the host draws power now.
@@ -296,7 +292,7 @@ impl Books {
             return;
         };
         self.journal.touch(world.hosts[host].zone, host);
-        let (dense, wanted) = (&world.hosts[host], &world.servers[server]);
+        let dense = &world.hosts[host];
         let demand = self.demand(world, server);
         let draw = dense.draw_mw(demand[0]);
         let on = self.is_on(world, host);
@@ -319,7 +315,7 @@ impl Books {
             self.most_reserved[host][d] = row.iter().map(|amount| amount[d]).max().unwrap_or(0);
             self.pair[site * self.sites + dense.site][d] += sign * demand[d];
         }
-        if wanted.warm {
+        if world.class(server).warm {
             self.warm[host] = if sign > 0 {
                 self.warm[host] + 1
             } else {

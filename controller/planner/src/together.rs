@@ -43,13 +43,13 @@ pub(crate) fn has_company(world: &World<'_>, books: &Books, server: usize) -> bo
 
 /// The other members of its group, and how near each must be: the stricter of the two.
 fn others<'w>(world: &'w World<'_>, server: usize) -> impl Iterator<Item = (usize, ApartBy)> + 'w {
-    let together = world.servers[server].together;
+    let together = world.together(server);
     let members = together.map_or(&[][..], |(circle, _)| &world.circles[circle].members);
     members
         .iter()
         .filter(move |&&other| other != server)
         .filter_map(move |&other| {
-            let ((_, mine), (_, its)) = (together?, world.servers[other].together?);
+            let ((_, mine), (_, its)) = (together?, world.together(other)?);
             Some((other, mine.min(its)))
         })
 }

@@ -22,6 +22,14 @@ pub(super) struct Groups<'a> {
 }
 
 impl<'a> Groups<'a> {
+    /// None yet, with room for the groups of so many servers, which have a few members each.
+    pub(super) fn of(servers: usize) -> Self {
+        Self {
+            index: HashMap::with_capacity_and_hasher(servers / 8, BuildHasherDefault::default()),
+            ..Self::default()
+        }
+    }
+
     /// Adds the next placed server.
     pub(super) fn add(&mut self, server: &Placed<'a>) {
         if let Some(apart) = &server.spec.apart {

@@ -42,7 +42,7 @@ pub use waiting::confirm_waiting;
 pub fn check(fleet: &Fleet, plan: &Plan) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut totals = Totals::default();
-    let mut groups = Groups::default();
+    let mut groups = Groups::of(plan.servers.len());
     let model = Model::read(fleet, plan, &mut faults, &mut |base, spec, placed, faults| {
         totals.add(base, spec, placed);
         if let Some(server) = placed {

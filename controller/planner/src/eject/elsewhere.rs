@@ -16,7 +16,7 @@ pub(super) fn rehome(engine: &mut Engine<'_, '_>, trial: &mut Trial, server: usi
     let before = engine.books.slots[server].clone();
     let lost = before.primary.map(|primary| world.hosts[primary].site);
     let wanted = &world.servers[server];
-    let (Some(lost), None, Some(at)) = (lost, wanted.together, before.backup) else {
+    let (Some(lost), None, Some(at)) = (lost, world.together(server), before.backup) else {
         return false;
     };
     if at != host {

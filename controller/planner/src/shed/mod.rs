@@ -191,7 +191,10 @@ impl Moment<'_, '_> {
     fn start(&mut self, server: usize, sites: &[usize]) {
         let world = self.world;
         let wanted = &world.servers[server];
-        if wanted.together.is_some() || wanted.malformed.is_some() || self.books.slots[server].is_placed() {
+        if self.world.together(server).is_some()
+            || wanted.malformed.is_some()
+            || self.books.slots[server].is_placed()
+        {
             return;
         }
         let lacks = |host: usize| {

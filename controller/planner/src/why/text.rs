@@ -187,7 +187,7 @@ fn storage_text(world: &World<'_>, books: &Books, server: usize) -> WaitingOn {
 }
 
 pub(super) fn together_text(world: &World<'_>, server: usize) -> WaitingOn {
-    match world.servers[server].together {
+    match world.together(server) {
         Some((circle, by)) => WaitingOn::TogetherGroup {
             group: world.circles[circle].name.clone(),
             by,
@@ -199,7 +199,7 @@ pub(super) fn together_text(world: &World<'_>, server: usize) -> WaitingOn {
 }
 
 pub(super) fn apart_text(world: &World<'_>, server: usize) -> WaitingOn {
-    match world.servers[server].apart {
+    match world.apart(server) {
         Some(Apartness { group, by, .. }) => WaitingOn::ApartGroup {
             group: world.groups[group as usize].name.clone(),
             by,

@@ -66,6 +66,7 @@ pub(crate) fn build(fleet: &Fleet) -> World<'_> {
         servers: Vec::new(),
         ids: Vec::new(),
         class_of: Vec::new(),
+        bonds: Vec::new(),
         classes: Vec::new(),
         tenants: fleet.tenants.keys().cloned().collect(),
         groups: Vec::new(),

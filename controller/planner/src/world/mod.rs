@@ -185,10 +185,6 @@ pub(crate) struct DenseServer {
     pub(crate) warm: bool,
     /// Where it may be; one for all that may be in the same places.
     pub(crate) reach: Arc<Reach>,
-    /// Index into `World::groups`, and how far apart.
-    pub(crate) apart: Option<Apartness>,
-    /// Index into `World::circles`, and how near.
-    pub(crate) together: Option<(usize, ApartBy)>,
     /// Why it can never be placed as written.
     pub(crate) malformed: Option<Box<WaitingOn>>,
     /// The last decision.
@@ -205,7 +201,17 @@ pub(crate) struct Reach {
     pub(crate) sets: Option<SiteSets>,
 }
 
-/// A server's part in an anti-affinity group. Half the usual width: of a hundred thousand servers every byte is waited for.
+/// The groups that a server belongs to. Half the usual width: every server is asked for them at every host, in any order,
+/// and of a hundred thousand each byte is waited for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Bonds {
+    /// Its part in an anti-affinity group.
+    apart: Option<Apartness>,
+    /// Index into `World::circles`, and how near.
+    together: Option<(u32, ApartBy)>,
+}
+
+/// A server's part in an anti-affinity group: which, and how far apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Apartness {
     /// Index into `World::groups`.
@@ -260,14 +266,6 @@ impl DenseServer {
         }
     }
 
-    /// Whether these sites may hold the server and its copies together.
-    pub(crate) fn spans(&self, sites: &[usize]) -> bool {
-        self.reach.sets.as_ref().is_none_or(|sets| {
-            let covers = |set: &Arc<[usize]>| sites.iter().all(|site| set.binary_search(site).is_ok());
-            sets.iter().any(covers)
-        })
-    }
-
     /// Of these sites those that may be used together: of every set that covers `with` the one with the most.
     pub(crate) fn most_within(&self, with: &[usize], sites: Vec<usize>) -> Vec<usize> {
         let Some(sets) = &self.reach.sets else {
@@ -287,7 +285,29 @@ impl DenseServer {
 
     /// Whether it may use this site.
     pub(crate) fn allows(&self, site: usize) -> bool {
-        let allowed = self.reach.allowed.as_ref();
+        self.reach.allows(site)
+    }
+}
+
+impl Class {
+    /// Whether the policy keeps more than one copy.
+    pub(crate) fn is_protected(&self) -> bool {
+        self.copies >= 2
+    }
+}
+
+impl Reach {
+    /// Whether these sites may hold a server and its copies together.
+    pub(crate) fn spans(&self, sites: &[usize]) -> bool {
+        self.sets.as_ref().is_none_or(|sets| {
+            let covers = |set: &Arc<[usize]>| sites.iter().all(|site| set.binary_search(site).is_ok());
+            sets.iter().any(covers)
+        })
+    }
+
+    /// Whether a server may use this site.
+    pub(crate) fn allows(&self, site: usize) -> bool {
+        let allowed = self.allowed.as_ref();
         allowed.is_none_or(|sites| sites.binary_search(&site).is_ok())
     }
 }
@@ -344,8 +364,10 @@ pub(crate) struct World<'f> {
     pub(crate) servers: Vec<DenseServer>,
     /// Per server its identity: apart from the rest, which is read in every order, and this mostly in its own.
     pub(crate) ids: Vec<ServerId>,
-    /// Per server an index into `classes`: see [`World::class`].
+    /// Per server an index into `classes`: see [`World::class_of`].
     class_of: Vec<u32>,
+    /// Per server: see [`World::apart`] and [`World::together`].
+    bonds: Vec<Bonds>,
     /// In the order of their first server.
     pub(crate) classes: Vec<Class>,
     pub(crate) tenants: Vec<TenantName>,
@@ -357,8 +379,33 @@ pub(crate) struct World<'f> {
 
 impl World<'_> {
     /// Which of the classes a server is of: servers that ask for the same.
-    pub(crate) fn class(&self, server: usize) -> usize {
+    pub(crate) fn class_of(&self, server: usize) -> usize {
         self.class_of[server] as usize
+    }
+
+    /// The class of a server. The few classes are at hand where one of very many servers is not.
+    pub(crate) fn class(&self, server: usize) -> &Class {
+        &self.classes[self.class_of(server)]
+    }
+
+    /// Storage of one copy of a server as granted, in MiB.
+    pub(crate) fn storage(&self, server: usize) -> i64 {
+        if self.class(server).stores {
+            self.servers[server].storage
+        } else {
+            0
+        }
+    }
+
+    /// A server's part in an anti-affinity group.
+    pub(crate) fn apart(&self, server: usize) -> Option<Apartness> {
+        self.bonds[server].apart
+    }
+
+    /// A server's affinity group, an index into `circles`, and how near.
+    pub(crate) fn together(&self, server: usize) -> Option<(usize, ApartBy)> {
+        let (circle, by) = self.bonds[server].together?;
+        Some((circle as usize, by))
     }
 
     /// The order in which demands are served: tier, then age, then name. Servers are indexed in the order of their

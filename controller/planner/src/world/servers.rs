@@ -6,7 +6,9 @@ use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 use smallvec::SmallVec;
 
 use super::build::{MAX_CPU, MAX_MIB};
-use super::{Amount, Apartness, Asked, Circle, Class, DenseServer, Group, Reach, SiteSets, Was, World};
+use super::{
+    Amount, Apartness, Asked, Bonds, Circle, Class, DenseServer, Group, Reach, SiteSets, Was, World,
+};
 use crate::fleet::{Fleet, Granted, Server};
 use crate::ids::{HostName, ServerId, TenantName};
 use crate::reason::WaitingOn;
@@ -65,28 +67,36 @@ pub(super) fn dense_servers<'f>(world: &mut World<'f>) {
     let servers = fleet.servers.len();
     world.servers = Vec::with_capacity(servers);
     world.class_of = Vec::with_capacity(servers);
-    world.ids = fleet.servers.keys().cloned().collect();
-    for (index, server) in fleet.servers.values().enumerate() {
-        let (dense, class) = dense_server(world, &names, index, server);
-        world.servers.push(dense);
-        world.class_of.push(narrow(class));
+    world.ids = Vec::with_capacity(servers);
+    world.bonds = Vec::with_capacity(servers);
+    for (id, server) in &fleet.servers {
+        push(world, &names, id, server);
     }
 }
 
 /// Adds a server that has no place yet, in the free place `at` or behind the last. Returns its index.
 pub(crate) fn add_server(world: &mut World<'_>, at: Option<usize>, id: &ServerId, server: &Server) -> usize {
     let index = at.unwrap_or(world.servers.len());
-    let (dense, class) = dense_server(world, &Names::default(), index, server);
-    if index < world.servers.len() {
-        world.servers[index] = dense;
-        world.ids[index] = id.clone();
-        world.class_of[index] = narrow(class);
+    if index == world.servers.len() {
+        push(world, &Names::default(), id, server);
     } else {
-        world.servers.push(dense);
-        world.ids.push(id.clone());
-        world.class_of.push(narrow(class));
+        let (dense, class) = dense_server(world, &Names::default(), server);
+        world.servers[index] = dense;
+        world.class_of[index] = narrow(class);
+        world.ids[index] = id.clone();
+        world.bonds[index] = bonds(world, index, server);
     }
     index
+}
+
+/// Adds a server behind the last.
+fn push(world: &mut World<'_>, names: &Names<'_>, id: &ServerId, server: &Server) {
+    let bonds = bonds(world, world.servers.len(), server);
+    let (dense, class) = dense_server(world, names, server);
+    world.servers.push(dense);
+    world.class_of.push(narrow(class));
+    world.ids.push(id.clone());
+    world.bonds.push(bonds);
 }
 
 /// Half the width, for what is kept per server; there are no more numbers than servers.
@@ -102,13 +112,16 @@ pub(crate) fn forget_server(world: &mut World<'_>, server: usize) {
         field: "name".to_owned(),
         message: "is that of a server that is gone".to_owned(),
     }));
-    if let Some(apart) = dense.apart.take() {
+    let bonds = std::mem::take(&mut world.bonds[server]);
+    if let Some(apart) = bonds.apart {
         world.groups[apart.group as usize]
             .members
             .retain(|&member| member != server);
     }
-    if let Some((circle, _)) = dense.together.take() {
-        world.circles[circle].members.retain(|&member| member != server);
+    if let Some((circle, _)) = bonds.together {
+        world.circles[circle as usize]
+            .members
+            .retain(|&member| member != server);
     }
 }
 
@@ -126,6 +139,13 @@ pub(crate) fn grow(world: &mut World<'_>, server: usize) {
 fn join(members: &mut Vec<usize>, server: usize) {
     let at = members.partition_point(|&member| member < server);
     members.insert(at, server);
+}
+
+fn bonds(world: &mut World<'_>, index: usize, server: &Server) -> Bonds {
+    Bonds {
+        apart: apartness(world, index, server),
+        together: togetherness(world, index, server),
+    }
 }
 
 fn apartness(world: &mut World<'_>, index: usize, server: &Server) -> Option<Apartness> {
@@ -152,7 +172,7 @@ fn togetherness(
     world: &mut World<'_>,
     index: usize,
     server: &Server,
-) -> Option<(usize, crate::fleet::ApartBy)> {
+) -> Option<(u32, crate::fleet::ApartBy)> {
     let together = server.together.as_ref()?;
     let fresh = world.circles.len();
     let circle = number(
@@ -168,7 +188,7 @@ fn togetherness(
         });
     }
     join(&mut world.circles[circle].members, index);
-    Some((circle, together.by))
+    Some((narrow(circle), together.by))
 }
 
 /// The sites of these names, ascending.
@@ -244,12 +264,7 @@ fn class_of(server: &DenseServer) -> Class {
 }
 
 /// A server, and its class.
-fn dense_server(
-    world: &mut World<'_>,
-    names: &Names<'_>,
-    index: usize,
-    server: &Server,
-) -> (DenseServer, usize) {
+fn dense_server(world: &mut World<'_>, names: &Names<'_>, server: &Server) -> (DenseServer, usize) {
     let reach = reach(world, server);
     let was = was(world, names, server).map(Box::new);
     let (asked, size) = (within(server.asked()), within(server.counted()));
@@ -265,8 +280,6 @@ fn dense_server(
         spread: server.spread,
         warm: server.warm,
         reach,
-        apart: apartness(world, index, server),
-        together: togetherness(world, index, server),
         malformed: malformed(server).map(Box::new),
         was,
         released: server.released,

@@ -31,7 +31,7 @@ use room::Room;
 /// this says is worth nothing.
 pub fn confirm_waiting(fleet: &Fleet, plan: &Plan) -> Vec<Fault> {
     let (mut nothing, mut totals) = (Vec::new(), Totals::default());
-    let mut groups = Groups::default();
+    let mut groups = Groups::of(plan.servers.len());
     let mut model = Model::read(fleet, plan, &mut nothing, &mut |base, spec, placed, _| {
         totals.add(base, spec, placed);
         if let Some(server) = placed {
