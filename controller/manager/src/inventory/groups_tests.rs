@@ -171,7 +171,7 @@ fn who_finds_no_room_beside_its_group_is_never_left_without_the_reason() {
     let note = waits("kuldiga", &never);
     assert!(note.message.contains("group"), "{}", note.message);
     assert!(
-        crate::reconcile::virtual_server::validate::needs_a_person(&never),
+        crate::reconcile::virtual_server::place::needs_a_person(&never),
         "{never:?}"
     );
     // Who waits for room and is in no group is told of none.

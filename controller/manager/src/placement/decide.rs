@@ -18,7 +18,7 @@ use crate::inventory::data::Data;
 use crate::inventory::servers::with_sizes;
 use crate::inventory::translate::{Note, Notes, Seen, waits};
 use crate::inventory::{adopt, granted};
-use crate::reconcile::virtual_server::report::{LOST_DISK, READY_DISK};
+use crate::reconcile::virtual_server::provisioned::{LOST_DISK, READY_DISK};
 
 /// What one object's status should say about its place, and what to assume once it does.
 pub enum Wanted {

@@ -7,7 +7,9 @@ pub mod delete;
 pub mod gather;
 mod obstacles;
 mod overdue;
+pub mod place;
 mod power;
+pub mod provisioned;
 pub mod report;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use raidc_crds::names;
 
 use super::gather::DiskSeen;
 use super::gather::World;
-use super::validate::Place;
+use super::place::Place;
 use super::validate::Refusal;
 use super::validate::owner;
 use crate::inventory::adopt;
@@ -138,7 +138,8 @@ fn was_ready(server: &VirtualServer, disk: &str) -> bool {
     let status = server.status.as_ref();
     status.is_some_and(|s| {
         s.disks.iter().any(|d| {
-            d.name == disk && (d.state == super::report::READY_DISK || d.state == super::report::LOST_DISK)
+            d.name == disk
+                && (d.state == super::provisioned::READY_DISK || d.state == super::provisioned::LOST_DISK)
         })
     })
 }

@@ -13,7 +13,7 @@ use raidc_planner::State;
 
 use super::gather::DiskSeen;
 use super::gather::World;
-use super::report;
+use super::provisioned;
 use super::validate::owner;
 use crate::foreign::kubevirt::LooseCondition;
 use crate::reconcile::status::Outcome;
@@ -114,7 +114,7 @@ pub(super) fn disk_advice(disk: &str) -> String {
 
 /// Whether nobody works on a disk that is not ready: copying a large image may take hours, and says that it is under way.
 fn is_stuck(disk: &DiskSeen) -> bool {
-    if report::disk_state(disk, false) == report::READY_DISK {
+    if provisioned::disk_state(disk, false) == provisioned::READY_DISK {
         return false;
     }
     let Some(status) = disk.volume.as_ref().and_then(|v| v.status.as_ref()) else {

@@ -1,6 +1,8 @@
 //! Stories of one server, from what is seen to what its status says.
 
+mod disks;
 mod growth;
+mod ready;
 
 use std::sync::Arc;
 
@@ -209,20 +211,6 @@ fn a_wait_that_only_a_person_ends_is_stalled_and_the_others_are_not() {
 }
 
 #[test]
-fn a_server_without_a_place_never_blames_its_disks() {
-    let waiting = server(&minimal(), &json!({"observedGeneration": -1}));
-    let all = conditions(&waiting, &world());
-    assert!(has(&all, "Provisioned", "False", "NotPlaced"), "{all:?}");
-    let all = conditions(&server(&minimal(), &placed()), &world());
-    assert!(has(&all, "Provisioned", "False", "DisksNotReady"), "{all:?}");
-    // A disk that has vanished is told, place or none.
-    let disks =
-        json!({"observedGeneration": 3, "disks": [{"name": "root", "claim": "web-root", "state": "Ready"}]});
-    let all = conditions(&server(&minimal(), &disks), &world());
-    assert!(has(&all, "Provisioned", "False", "DisksNotReady"), "{all:?}");
-}
-
-#[test]
 fn keys_are_never_dropped_in_silence() {
     let key = format!("ssh-rsa {}", "A".repeat(700));
     let spec =
@@ -236,72 +224,6 @@ fn keys_are_never_dropped_in_silence() {
 }
 
 #[test]
-fn a_disk_of_an_earlier_server_is_never_taken_over() {
-    let mut w = world();
-    w.disks[0].claim = Some(bound("web-root", "another-uid", &["kuldiga"]));
-    let s = server(&minimal(), &placed());
-    let found = refuse(&s, &w);
-    assert_eq!((found.reason.as_str(), found.stalled), ("DiskNameTaken", true));
-    // Nor told as its own: when it has gone, as asked, it must not be missed.
-    let protected = super::protected(&s, &w, now());
-    let told = report(&s, &w, Some(&found), &[], &protected, now()).status;
-    assert_eq!(told["disks"][0]["state"], "NameTaken");
-    w.disks[0].claim = Some(bound("web-root", UID, &["kuldiga"]));
-    assert!(validate(&s, &w).is_ok(), "handed over by the label");
-}
-
-#[test]
-fn two_servers_never_write_to_one_disk_though_their_names_meet() {
-    // Server web-archive with disk data, and this one with disk archive-data, from before such names were refused.
-    let mut w = world();
-    w.neighbours.insert("another-uid".into(), "web-archive".into());
-    w.disks.push(disk("archive-data", "10Gi"));
-    let spec =
-        json!({"size": "m-4", "image": "debian-13", "disks": [{"name": "archive-data", "size": "10Gi"}]});
-    let s = server(&spec, &placed());
-    let theirs = of(json!({"metadata": {"name": "web-archive-data", "labels":
-        {"raidc.dev/server-uid": "another-uid"}}, "spec": {}}));
-    let refused = |w: &World| {
-        let found = refuse(&s, w);
-        assert_eq!((found.reason.as_str(), found.stalled), ("DiskNameTaken", true));
-        assert!(
-            found.message.contains("a disk of server web-archive:"),
-            "{}",
-            found.message
-        );
-        assert!(
-            !found.message.contains("delete"),
-            "it is the disk of a server that lives: {}",
-            found.message
-        );
-    };
-    w.disks[1].volume = theirs.clone();
-    refused(&w);
-    w.disks[1].claim = Some(bound("web-archive-data", "another-uid", &["kuldiga"]));
-    refused(&w);
-    // Its label was changed by hand while the other server is here.
-    w.disks[1].claim = Some(bound("web-archive-data", UID, &["kuldiga"]));
-    refused(&w);
-    w.neighbours.clear();
-    assert!(
-        validate(&s, &w).is_ok(),
-        "handed over, and the server that it was filled for is gone"
-    );
-}
-
-#[test]
-fn a_recreated_server_never_boots_from_a_disk_whose_claim_is_still_to_come() {
-    let mut w = world();
-    w.disks[0].volume = of(
-        json!({"metadata": {"name": "web-root", "labels": {"raidc.dev/server-uid": "another-uid"}},
-        "spec": {}, "status": {"phase": "ImportInProgress"}}),
-    );
-    let found = refuse(&server(&minimal(), &placed()), &w);
-    assert_eq!((found.reason.as_str(), found.stalled), ("DiskNameTaken", true));
-    assert!(found.message.contains("DataVolume web-root"), "{}", found.message);
-}
-
-#[test]
 fn a_server_is_never_joined_to_a_network_of_another_namespace() {
     for attachment in ["talsi/office", "/office", "office,talsi/office", "office@x", ""] {
         let spec = json!({"size": "m-4", "image": "debian-13", "networks": [{"name": "lan", "attachment": attachment}]});
@@ -312,26 +234,6 @@ fn a_server_is_never_joined_to_a_network_of_another_namespace() {
             "{attachment}"
         );
     }
-}
-
-#[test]
-fn a_disk_that_was_ready_is_never_made_anew() {
-    let mut status = placed();
-    status["disks"] = json!([{"name": "root", "claim": "web-root", "state": "Ready"}]);
-    let s = server(&minimal(), &status);
-    assert_eq!(refuse(&s, &world()).reason, "DiskLost");
-    let all = conditions(&s, &world());
-    assert!(has(&all, "Stalled", "True", "DiskLost"), "{all:?}");
-}
-
-#[test]
-fn a_machine_is_never_sent_away_from_its_disks() {
-    let mut w = running();
-    w.disks[0].claim = Some(bound("web-root", UID, &["liepaja"]));
-    assert_eq!(
-        refuse(&server(&minimal(), &placed()), &w).reason,
-        "DisksElsewhere"
-    );
 }
 
 #[test]
@@ -365,45 +267,6 @@ fn an_image_that_leaves_the_catalogue_never_disturbs_a_server_that_has_its_disk(
 }
 
 #[test]
-fn a_disk_is_made_once() {
-    let s = server(&minimal(), &placed());
-    let step = |w: &World| build(&validate(&s, w).expect("valid"), "raidc-images").disks[0].clone();
-    let mut w = world();
-    let DiskStep::Make(body) = step(&w) else {
-        panic!("it is not made");
-    };
-    assert_eq!(body["spec"]["storage"]["storageClassName"], "fast-kuldiga");
-    w.disks[0].volume = volume("web-root", "ImportInProgress");
-    assert_eq!(step(&w), DiskStep::Wait);
-    w.disks[0].volume = None;
-    w.disks[0].claim = Some(bound("web-root", UID, &["kuldiga"]));
-    assert!(
-        matches!(step(&w), DiskStep::Keep(_)),
-        "a claim without a DataVolume is kept"
-    );
-}
-
-#[test]
-fn a_disk_grows_only_where_its_class_lets_it_and_says_so_where_not() {
-    let s = server(
-        &json!({"size": "m-4", "image": "debian-13", "rootDisk": {"size": "40Gi"}}),
-        &placed(),
-    );
-    let mut w = running();
-    w.disks[0].size = raidc_crds::Quantity("40Gi".into());
-    let asked = |w: &World| match &build(&validate(&s, w).expect("valid"), "i").disks[0] {
-        DiskStep::Keep(body) => body["spec"]["resources"]["requests"]["storage"].clone(),
-        other => panic!("{other:?}"),
-    };
-    w.disks[0].can_grow = Some(true);
-    assert_eq!(asked(&w), "40Gi");
-    w.disks[0].can_grow = Some(false);
-    assert_eq!(asked(&w), "20Gi");
-    let all = conditions(&s, &w);
-    assert!(has(&all, "Stalled", "True", "DiskCannotGrow"), "{all:?}");
-}
-
-#[test]
 fn every_field_of_a_body_survives_the_type_that_is_applied() {
     let spec = json!({"resources": {"cores": 2, "memory": "3Gi"}, "image": "debian-13", "sshKeys": ["ssh-ed25519 AAAA"],
         "networks": [{"name": "lan", "attachment": "office"}], "apart": {"group": "db"}});
@@ -423,145 +286,6 @@ fn every_field_of_a_body_survives_the_type_that_is_applied() {
 }
 
 #[test]
-fn ready_is_as_asked_and_never_more() {
-    let on = server(&minimal(), &placed());
-    let all = conditions(&on, &running());
-    assert!(has(&all, "Ready", "True", "Running"), "{all:?}");
-    assert!(has(&all, "Provisioned", "True", "Provisioned"), "{all:?}");
-    assert!(
-        has(&all, "Protected", "Unknown", "NoEvidence"),
-        "no evidence of a copy yet: {all:?}"
-    );
-    assert!(
-        !all.iter()
-            .any(|(kind, ..)| kind == "Reconciling" || kind == "Stalled")
-    );
-
-    let mut starting = running();
-    starting.instance = None;
-    let all = conditions(&on, &starting);
-    assert!(
-        has(&all, "Ready", "False", "Starting") && has(&all, "Reconciling", "True", "Starting"),
-        "{all:?}"
-    );
-
-    let off = server(
-        &json!({"size": "m-4", "image": "debian-13", "power": "Off"}),
-        &placed(),
-    );
-    assert!(has(&conditions(&off, &running()), "Ready", "False", "Stopping"));
-    let mut stopped = running();
-    stopped.instance = None;
-    stopped.machine =
-        of(json!({"metadata": {"name": "web"}, "spec": {}, "status": {"printableStatus": "Stopped"}}));
-    assert!(has(&conditions(&off, &stopped), "Ready", "True", "Stopped"));
-}
-
-#[test]
-fn a_server_at_a_site_that_nobody_can_read_is_never_ready_whether_it_ran_or_not() {
-    let on = server(&minimal(), &placed());
-    let off = server(
-        &json!({"size": "m-4", "image": "debian-13", "power": "Off"}),
-        &placed(),
-    );
-    let mut dark = running();
-    let mut stopped = running();
-    stopped.instance = None;
-    stopped.machine =
-        of(json!({"metadata": {"name": "web"}, "spec": {}, "status": {"printableStatus": "Stopped"}}));
-    for (state, reason) in [(State::Unknown, "HostsUnreadable"), (State::Fenced, "SiteFenced")] {
-        stopped.told.site = Some(state);
-        for asked in [&on, &off] {
-            let all = conditions(asked, &stopped);
-            assert!(has(&all, "Ready", "False", reason), "{all:?}");
-            assert!(has(&all, "Reconciling", "True", reason), "{all:?}");
-        }
-    }
-    dark.told.site = Some(State::Unknown);
-    let all = conditions(&on, &dark);
-    assert!(has(&all, "Ready", "False", "HostsUnreadable"), "{all:?}");
-
-    // A site whose object is not understood has hosts that answer, and the other states are no loss.
-    dark.sites.remove("kuldiga");
-    assert!(!has(&conditions(&on, &dark), "Ready", "False", "HostsUnreadable"));
-    for state in [State::Active, State::Cordoned, State::Draining] {
-        stopped.told.site = Some(state);
-        assert!(has(&conditions(&off, &stopped), "Ready", "True", "Stopped"));
-    }
-}
-
-#[test]
-fn a_single_copy_is_never_called_protected_nor_an_error() {
-    let mut w = running();
-    w.policy = policy(&json!({"copies": 1}));
-    let all = conditions(&server(&minimal(), &placed()), &w);
-    assert!(has(&all, "Protected", "False", "NotRequested"), "{all:?}");
-    assert!(has(&all, "Ready", "True", "Running"), "{all:?}");
-}
-
-#[test]
-fn a_reserve_that_cannot_be_had_is_never_called_protection() {
-    let mut w = running();
-    w.told.unprotected = Some(Waiting::on(WaitingOn::NoSecondSite { copies: 2, sites: 1 }));
-    let all = conditions(&server(&minimal(), &placed()), &w);
-    assert!(has(&all, "Protected", "False", "NoSecondSite"), "{all:?}");
-    assert!(
-        has(&all, "Ready", "True", "Running"),
-        "protection never feeds Ready: {all:?}"
-    );
-}
-
-#[test]
-fn a_status_of_an_earlier_generation_is_never_believed() {
-    let mut w = running();
-    w.machine = of(json!({"metadata": {"name": "web", "generation": 3}, "spec": {},
-        "status": {"created": true, "ready": true, "desiredGeneration": 2}}));
-    assert_eq!(run(w.machine.as_deref(), w.instance.as_deref()), Run::Between);
-    assert_eq!(run(None, None), Run::Between, "nothing seen is not stopped");
-    assert_eq!(
-        run(running().machine.as_deref(), running().instance.as_deref()),
-        Run::Running
-    );
-}
-
-#[test]
-fn a_running_server_keeps_its_facts_when_its_policy_disappears() {
-    let mut w = running();
-    w.policy = None;
-    let s = server(&minimal(), &placed());
-    let valid = validate(&s, &w);
-    let protected = super::protected(&s, &w, now());
-    let found = report(&s, &w, valid.as_ref().err(), &[], &protected, now()).status;
-    assert_eq!(found["node"], "kuldiga-r1-h1");
-    assert_eq!(found["addresses"], json!(["10.0.0.7", "fd00::7"]));
-    assert_eq!(found["disks"][0]["state"], "Ready");
-    let all = conditions(&s, &w);
-    assert!(has(&all, "Stalled", "True", "UnknownPolicy"), "{all:?}");
-}
-
-#[test]
-fn an_import_that_fails_again_and_again_is_told_to_a_person() {
-    let mut w = world();
-    w.disks[0].volume = of(
-        json!({"metadata": {"name": "web-root", "labels": {"raidc.dev/server-uid": UID}}, "spec": {}, "status": {
-        "phase": "ImportInProgress", "restartCount": 5,
-        "conditions": [{"type": "Running", "status": "False", "message": "no such image"}]}}),
-    );
-    let all = conditions(&server(&minimal(), &placed()), &w);
-    assert!(has(&all, "Stalled", "True", "DiskFailed"), "{all:?}");
-}
-
-#[test]
-fn an_import_that_succeeded_in_the_end_is_never_told_as_a_failure() {
-    let mut w = running();
-    w.disks[0].volume = of(json!({"metadata": {"name": "web-root"}, "spec": {}, "status": {
-        "phase": "Succeeded", "restartCount": 5,
-        "conditions": [{"type": "Running", "status": "False", "message": "Import Complete"}]}}));
-    let all = conditions(&server(&minimal(), &placed()), &w);
-    assert!(has(&all, "Ready", "True", "Running"), "{all:?}");
-}
-
-#[test]
 fn a_synchronous_server_never_gets_a_class_that_misses_a_copy() {
     let mut w = world();
     let class = |name: &str, sites: &[&str]| json!({"class": name, "sites": sites});
@@ -576,21 +300,5 @@ fn a_synchronous_server_never_gets_a_class_that_misses_a_copy() {
     assert_eq!(
         (found.reason.as_str(), found.stalled),
         ("NoSpanningStorageClass", true)
-    );
-}
-
-#[test]
-fn the_same_world_gives_the_same_status() {
-    let s = server(&minimal(), &placed());
-    let w = running();
-    let once = || {
-        let protected = super::protected(&s, &w, now());
-        report(&s, &w, None, &[], &protected, now()).status
-    };
-    assert_eq!(once(), once());
-    let changed = crate::reconcile::status::SERVER.change(&once(), &once());
-    assert_eq!(
-        changed, None,
-        "a status that is there already would be written again"
     );
 }
