@@ -1,6 +1,7 @@
 //! The task: what must not happen while plans come and certifiers fail.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use raidc_crds::condition::Status;
@@ -113,8 +114,8 @@ async fn a_plan_at_rest_is_certified_and_its_numbers_are_gone_when_it_changes() 
 #[tokio::test]
 async fn a_certifier_that_never_answers_blocks_nothing_and_is_never_started_twice() {
     let begun = Arc::new(AtomicUsize::new(0));
-    let (release, hold) = std::sync::mpsc::channel::<()>();
-    let hold = std::sync::Mutex::new(hold);
+    let (release, hold) = mpsc::channel::<()>();
+    let hold = Mutex::new(hold);
     let counted = Arc::clone(&begun);
     let stuck: Look = Arc::new(move |_, _| {
         counted.fetch_add(1, Ordering::SeqCst);
@@ -152,14 +153,20 @@ async fn a_certifier_that_never_answers_blocks_nothing_and_is_never_started_twic
 async fn a_certifier_that_breaks_is_told_and_tried_again() {
     let begun = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&begun);
+    let (go, may_go) = mpsc::channel::<()>();
+    let may_go = Mutex::new(may_go);
     let broken: Look = Arc::new(move |decision, mode| {
         assert!(counted.fetch_add(1, Ordering::SeqCst) > 0, "the first one breaks");
+        // The next verdict takes the place of the first, so that none comes before that has been looked at.
+        let told = may_go.lock().expect("not poisoned").recv();
+        assert!(told.is_err(), "the sender is dropped, and sends nothing");
         look(decision, mode)
     });
     let mut desk = start(broken, quick());
     desk.decide(steady());
     let why = desk.given().await.certificate.expect_err("no certificate");
     assert!(why.contains("without an answer"), "{why}");
+    drop(go);
     desk.shows("the second", |text| {
         has(text, "raidc_certifications_total{outcome=\"Proven\"} 1")
     })
