@@ -3,6 +3,7 @@
 
 use raidc_crds::{Colocation, VirtualServer};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use super::*;
 use crate::runtime::testing::{answer, mock};
@@ -94,6 +95,16 @@ fn servers(version: &str, status: &Value) -> Value {
     })
 }
 
+/// A store of servers and the task that fills it from `client`, which ends when it is aborted.
+fn watching(client: Client) -> (Watched<VirtualServer>, JoinHandle<()>) {
+    let watched = Watched::<VirtualServer>::new();
+    let config = watcher::Config::default();
+    let filled = watched
+        .clone()
+        .fill(client, config, |_| {}, None, Arc::new(Metrics::new()));
+    (watched, tokio::spawn(filled))
+}
+
 fn site(watched: &Watched<VirtualServer>) -> Option<String> {
     watched.get("kuldiga", "web")?.status.as_ref()?.site.clone()
 }
@@ -101,15 +112,7 @@ fn site(watched: &Watched<VirtualServer>) -> Option<String> {
 #[tokio::test]
 async fn a_stale_successor_never_decides_on_what_it_saw_before() {
     let (client, mut server) = mock();
-    let watched = Watched::<VirtualServer>::new();
-    let filled = watched.clone().fill(
-        client,
-        watcher::Config::default(),
-        |_| {},
-        None,
-        Arc::new(Metrics::new()),
-    );
-    let filled = tokio::spawn(filled);
+    let (watched, filled) = watching(client);
     let (_, path, _) = answer(&mut server, 200, &servers("5", &Value::Null)).await;
     assert!(path.contains("limit=500"), "{path}");
     // The watch is taken and says nothing, while another replica gives the server its place.
@@ -138,15 +141,7 @@ async fn a_stale_successor_never_decides_on_what_it_saw_before() {
 #[tokio::test]
 async fn a_kind_that_may_no_longer_be_listed_is_never_taken_for_one_that_stands_still() {
     let (client, mut server) = mock();
-    let watched = Watched::<VirtualServer>::new();
-    let filled = watched.clone().fill(
-        client,
-        watcher::Config::default(),
-        |_| {},
-        None,
-        Arc::new(Metrics::new()),
-    );
-    let filled = tokio::spawn(filled);
+    let (watched, filled) = watching(client);
     let refused = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "message": "no", "code": 403});
     answer(&mut server, 403, &refused).await;
     // Tried again after a moment, which is when the failure has surely been noted.
