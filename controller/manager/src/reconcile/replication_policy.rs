@@ -10,6 +10,7 @@ use raidc_crds::condition::{self, PROTECTED, Status, WITHIN_RPO};
 use raidc_crds::replication_policy::{FailoverMode, ReplicationMode, ReplicationPolicyStatus};
 use raidc_crds::site::SiteState;
 use raidc_crds::{ReplicationPolicy, VirtualServer};
+use raidc_planner::counted;
 
 use super::status::{self, Outcome};
 use crate::inventory::servers::policy_name;
@@ -114,7 +115,8 @@ fn validate(policy: &ReplicationPolicy, seen: &Seen) -> Outcome {
         return Outcome::stalled(
             "TooFewSites",
             format!(
-                "it asks for {copies} copies at different sites and {open} site(s) can hold one: add a Site or ask for fewer copies"
+                "it asks for {copies} copies at different sites and no more than {} could hold one: add a Site or ask for fewer copies",
+                counted(i64::try_from(open).unwrap_or(i64::MAX), "site")
             ),
         );
     }

@@ -11,7 +11,7 @@ use kube::runtime::controller::Action;
 use raidc_crds::Site;
 use raidc_crds::condition::{self, SURVIVES_SITE_LOSS, Status, TRANSFERS_LEAVE_NOTHING, WITHIN_CAPACITY};
 use raidc_crds::site::{FailsOverTo, HostCount, SiteState, SiteStatus, UnusableNode, Usage};
-use raidc_planner::{ServerId, SiteLedger, SiteName, State, Survival};
+use raidc_planner::{ServerId, SiteLedger, SiteName, State, Survival, counted};
 
 use super::status::{self, Outcome};
 use crate::certify::Verdict;
@@ -233,7 +233,8 @@ fn survival(
             Status::False,
             "ServersWithoutAPlace",
             format!(
-                "if this site is lost, {servers} protected server(s) have no place to start at, the first of them {first}: add hosts or feeds at other sites, or protect fewer"
+                "if this site is lost, {} would have no place to start at, the first of them {first}: add hosts or feeds at other sites, or protect fewer",
+                counted(*servers, "protected server")
             ),
         ),
         Some(Survival::Unknown) | None => (

@@ -19,6 +19,7 @@ use raidc_crds::names;
 use raidc_crds::names::DISK_LABEL;
 use raidc_crds::names::TENANT_LABEL;
 use raidc_crds::tenant::TenantDeletionPolicy;
+use raidc_planner::counted;
 
 use super::namespace::name_of;
 use crate::Ctx;
@@ -100,15 +101,11 @@ fn left(ctx: &Ctx, namespace: &str) -> Option<String> {
         .get()
         .map_or(0, |cdi| cdi.datavolumes.in_namespace(namespace).len());
     let disks = claims.max(volumes);
-    let parts: Vec<String> = [
-        (servers, "server(s)"),
-        (colocations, "colocation(s)"),
-        (disks, "disk(s)"),
-    ]
-    .into_iter()
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, what)| format!("{count} {what}"))
-    .collect();
+    let parts: Vec<String> = [(servers, "server"), (colocations, "colocation"), (disks, "disk")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| counted(i64::try_from(count).unwrap_or(i64::MAX), what))
+        .collect();
     (!parts.is_empty()).then(|| {
         format!(
             "it still has {}: delete them first, or set deletionPolicy: Orphan to leave them as they are",
@@ -254,7 +251,9 @@ mod tests {
         let ctx = testing::ctx(client, stores(true), Decision::default());
         let waits = carry_out(&ctx, &tenant("Protect")).await.expect("done");
         assert!(
-            waits.as_deref().is_some_and(|w| w.contains("1 server(s)")),
+            waits
+                .as_deref()
+                .is_some_and(|w| w.contains("it still has 1 server:")),
             "{waits:?}"
         );
         drop(ctx);
@@ -389,7 +388,7 @@ mod tests {
         let stores = stores_of(true, &json!({"raidc.dev/adopt": "kuldiga"}));
         let ctx = testing::ctx(client, stores, Decision::default());
         let waits = carry_out(&ctx, &tenant("Protect")).await.expect("done");
-        assert!(waits.is_some_and(|w| w.contains("1 server(s)")));
+        assert!(waits.is_some_and(|w| w.contains("it still has 1 server:")));
         drop(ctx);
         assert!(api.next_request().await.is_none(), "something was taken away");
     }

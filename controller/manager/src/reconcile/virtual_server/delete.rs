@@ -19,6 +19,7 @@ use kube::core::Request;
 use raidc_crds::VirtualServer;
 use raidc_crds::names;
 use raidc_crds::virtual_server::DeletionPolicy;
+use raidc_planner::counted;
 
 use super::gather::World;
 use crate::Ctx;
@@ -66,11 +67,11 @@ pub async fn carry_out(
     if with_disks {
         let left = delete_disks(ctx, server).await?;
         if left > 0 && !late {
-            return Ok(Some(format!("{left} disk(s) are being deleted")));
+            return Ok(Some(under_way(left, "disk")));
         }
     }
     match delete_unseen(ctx, server, with_disks).await {
-        Ok(left) if left > 0 && !late => Ok(Some(format!("{left} disk(s) or copies are being deleted"))),
+        Ok(left) if left > 0 && !late => Ok(Some(under_way(left, "object"))),
         Err(error) if !late => Err(error),
         Err(error) => {
             tracing::warn!(
@@ -83,6 +84,12 @@ pub async fn carry_out(
         }
         Ok(_) => Ok(None),
     }
+}
+
+/// What is said while the API server still has something that was told to go.
+fn under_way(left: usize, what: &str) -> String {
+    let left = counted(i64::try_from(left).unwrap_or(i64::MAX), what);
+    format!("the deletion of {left} that it had is under way")
 }
 
 /// A backend whose objects are not known: that none of them is this server's cannot be assumed.
@@ -290,7 +297,7 @@ mod tests {
         let (waits, (method, path, _)) = tokio::join!(carry_out(&ctx, &server, &world, now()), answers);
         assert_eq!(
             waits.expect("done").as_deref(),
-            Some("1 disk(s) or copies are being deleted")
+            Some("the deletion of 1 object that it had is under way")
         );
         assert_eq!(method, "DELETE");
         assert!(path.contains("/datavolumes/web-root"), "{path}");
@@ -330,7 +337,7 @@ mod tests {
         let (waits, (read, delete)) = tokio::join!(ended, answers);
         assert_eq!(
             waits.expect("done").as_deref(),
-            Some("1 disk(s) are being deleted")
+            Some("the deletion of 1 disk that it had is under way")
         );
         assert_eq!((read.0.as_str(), delete.0.as_str()), ("GET", "DELETE"));
         assert!(
