@@ -39,10 +39,12 @@ use serde::Serialize;
     selectable = ".spec.size",
     selectable = ".spec.policy",
     validation = Rule::new("self.metadata.name.size() <= 40").message("the name of a VirtualServer has at most 40 characters, so that the names of its disks stay legal"),
-    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("the name of a VirtualServer is lower-case letters, digits and '-', and begins with a letter: it is the machine's host name")
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("the name of a VirtualServer is lower-case letters, digits and '-', and begins with a letter: it is the machine's host name"),
+    validation = Rule::new("quantity(string(self.spec.rootDisk.size)).compareTo(quantity(string(oldSelf.spec.rootDisk.size))) >= 0 || (has(oldSelf.status) && has(oldSelf.status.granted) && oldSelf.status.granted.disks.exists(g, g.name == 'root' && quantity(string(self.spec.rootDisk.size)).compareTo(quantity(string(g.size))) >= 0))").message("the root disk can grow, not shrink; while it waits to grow, it may be asked for smaller again, down to the size in status.granted"),
+    validation = Rule::new("!has(self.spec.disks) || !has(oldSelf.spec.disks) || self.spec.disks.all(n, !oldSelf.spec.disks.exists(o, o.name == n.name && quantity(string(n.size)).compareTo(quantity(string(o.size))) < 0) || (has(oldSelf.status) && has(oldSelf.status.granted) && (oldSelf.status.granted.disks.exists(g, g.name == n.name && quantity(string(n.size)).compareTo(quantity(string(g.size))) >= 0) || (!oldSelf.status.granted.disks.exists(g, g.name == n.name) && (!has(oldSelf.status.disks) || !oldSelf.status.disks.exists(d, d.name == n.name))))))").message("a disk can grow, not shrink; while it waits to grow, it may be asked for smaller again, down to its size in status.granted, and to any size while it waits to be made"),
+    validation = Rule::new("!has(oldSelf.spec.disks) || oldSelf.spec.disks.all(o, (has(self.spec.disks) && self.spec.disks.exists(n, n.name == o.name)) || (has(oldSelf.status) && has(oldSelf.status.granted) && !oldSelf.status.granted.disks.exists(g, g.name == o.name) && (!has(oldSelf.status.disks) || !oldSelf.status.disks.exists(d, d.name == o.name))))").message("a disk cannot be taken off the list: its data would be forgotten; delete the server or keep the disk. Only one that still waits to be made may go")
 )]
 #[x_kube(validation = Rule::new("has(self.size) != has(self.resources)").message("say either size or resources, not both"))]
-#[x_kube(validation = Rule::new("!has(oldSelf.disks) || oldSelf.disks.all(o, has(self.disks) && self.disks.exists(d, d.name == o.name))").message("a disk cannot be taken off the list: its data would be forgotten; delete the server or keep the disk"))]
 #[x_kube(validation = Rule::new("!has(self.cloudInit) || !has(self.sshKeys) || self.sshKeys.size() == 0").message("say sshKeys or cloudInit, not both: RAIDC does not read the Secret, so put the keys into its user data"))]
 #[x_kube(validation = Rule::new("!has(self.sshKeys) || self.sshKeys.map(k, k.size() + 5).sum() <= 1990").message("the sshKeys together are too long for a machine's first boot (about 1900 characters): use fewer or shorter keys (ed25519), or a Secret for cloudInit"))]
 #[x_kube(validation = Rule::new("!has(self.apart) || !has(self.together) || self.apart.group != self.together.group || (self.apart.by == 'Host' && self.together.by != 'Host') || (self.apart.by == 'Rack' && self.together.by == 'Site')").message("one group cannot be kept apart and together at the same level: name two groups, or let together be wider than apart (apart by Host, together by Rack or Site; apart by Rack, together by Site)"))]
@@ -71,7 +73,7 @@ pub struct VirtualServerSpec {
     /// rootDisk is the disk that the server boots from.
     #[serde(default)]
     pub root_disk: RootDisk,
-    /// disks besides the root disk. They begin empty, can grow, and cannot be taken away.
+    /// disks besides the root disk. They begin empty, can grow, and cannot be taken away, except one that still waits to be made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -155,9 +157,9 @@ pub enum Power {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RootDisk {
-    /// size of the root disk, such as 20Gi. It can grow, not shrink. Default 20Gi.
+    /// size of the root disk, such as 20Gi. It can grow, not shrink; while a larger size waits, it may be asked for smaller again, down to
+    /// what status.granted says. Default 20Gi.
     #[serde(default = "default_root_size")]
-    #[x_kube(validation = Rule::new("quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0").message("a disk can grow, not shrink"))]
     #[x_kube(validation = Rule::new("quantity(string(self)).compareTo(quantity('1Mi')) >= 0 && quantity(string(self)).compareTo(quantity('1Pi')) <= 0").message("a disk has between 1Mi and 1Pi; write its size with the unit, such as 20Gi"))]
     pub size: Quantity,
 }
@@ -183,8 +185,8 @@ pub struct Disk {
     #[x_kube(validation = Rule::new("!(self in ['root', 'cloudinit'])").message("the names root and cloudinit are taken"))]
     #[x_kube(validation = Rule::new("!self.contains('-')").message("the name of a disk has no '-': disk archive-data of server mail and disk data of server mail-archive would be one and the same"))]
     pub name: String,
-    /// size of the disk, such as 200Gi. It can grow, not shrink.
-    #[x_kube(validation = Rule::new("quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0").message("a disk can grow, not shrink"))]
+    /// size of the disk, such as 200Gi. It can grow, not shrink; while a larger size waits, it may be asked for smaller again, down to what
+    /// status.granted says, and to any size while the disk waits to be made.
     #[x_kube(validation = Rule::new("quantity(string(self)).compareTo(quantity('1Mi')) >= 0 && quantity(string(self)).compareTo(quantity('1Pi')) <= 0").message("a disk has between 1Mi and 1Pi; write its size with the unit, such as 20Gi"))]
     pub size: Quantity,
 }

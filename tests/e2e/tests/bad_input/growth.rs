@@ -108,6 +108,15 @@ fn server_grown_beyond_what_it_may_have_never_changes_and_disturbs_nobody() {
         assert!(!disks.contains("neighbour-data"), "{disks}");
         assert_eq!(machine(cluster, "grower").await, before);
         assert_eq!(machine(cluster, "neighbour").await, beside);
+        // Nothing of that disk was made, so that it may be asked for smaller, and comes.
+        apply(
+            cluster,
+            &server("neighbour", "size: s-2, disks: [{name: data, size: 10Gi}]"),
+        )
+        .await;
+        ready(cluster, "neighbour").await;
+        let disk = ["get", "pvc", "-n", "growing", "neighbour-data", "-o", "name"];
+        cluster.kubectl(&disk).await.expect("it has come");
 
         // Edited back it is as you asked again; with the quota for it, it gets the larger size.
         apply(cluster, &server("grower", "size: s-2")).await;
