@@ -20,6 +20,7 @@ mod salvage;
 pub mod seen;
 pub mod servers;
 pub mod sight;
+pub mod silence;
 pub mod stores;
 pub mod tenancy;
 pub mod translate;

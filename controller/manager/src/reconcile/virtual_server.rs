@@ -11,6 +11,7 @@ pub mod place;
 mod power;
 pub mod provisioned;
 pub mod report;
+pub mod silent;
 #[cfg(test)]
 mod tests;
 pub mod validate;

@@ -20,6 +20,7 @@ use raidc_planner::SiteName;
 use raidc_planner::State;
 use raidc_planner::Waiting;
 
+use super::silent::SilentHost;
 use crate::Ctx;
 use crate::foreign::cdi::DataSource;
 use crate::foreign::cdi::DataVolume;
@@ -27,6 +28,7 @@ use crate::foreign::kubevirt::VirtualMachine;
 use crate::foreign::kubevirt::VirtualMachineInstance;
 use crate::inventory::granted;
 use crate::inventory::servers::policy_name;
+use crate::inventory::silence;
 use crate::inventory::stores::Stores;
 use crate::inventory::tenancy::tenant_of;
 use crate::inventory::translate::Note;
@@ -103,6 +105,8 @@ pub struct World {
     pub other_machine: bool,
     /// The machine's present run.
     pub instance: Option<Arc<VirtualMachineInstance>>,
+    /// Its host, when nothing can be known of that.
+    pub silent: Option<SilentHost>,
     /// VolSync's objects.
     pub copies: copies::Seen,
     /// What is served.
@@ -151,6 +155,7 @@ pub fn gather(ctx: &Ctx, server: &VirtualServer) -> World {
         world.machine = machine.filter(|m| ours(m.labels()));
         world.instance = kubevirt.vmis.get(&namespace, &name).filter(|i| ours(i.labels()));
     }
+    world.silent = silent(stores, server, world.instance.as_deref());
     if let Some(cdi) = stores.cdi.get() {
         world.backends.cdi = true;
         world.image = cdi
@@ -207,6 +212,25 @@ fn told(ctx: &Ctx, server: &VirtualServer, namespace: &str, name: &str) -> Told 
             .and_then(|site| decision.fleet.sites.get(&SiteName::from(site)))
             .map(|site| site.state),
     }
+}
+
+/// The host of the machine's run, or else the one where it is to be, when that is silent.
+fn silent(
+    stores: &Stores,
+    server: &VirtualServer,
+    instance: Option<&VirtualMachineInstance>,
+) -> Option<SilentHost> {
+    let runs_on = instance.and_then(|i| i.status.as_ref()?.node_name.as_deref());
+    let runs_on = runs_on.filter(|node| !node.is_empty());
+    let planned = || server.status.as_ref()?.host.as_deref();
+    let node = runs_on.or_else(planned).filter(|_| stores.nodes.is_synced())?;
+    let (silence, since) = silence::of(stores.nodes.get_cluster(node).as_deref())?;
+    Some(SilentHost {
+        node: node.to_owned(),
+        has_run: runs_on.is_some(),
+        silence,
+        since,
+    })
 }
 
 /// The disks that the server asks for and has, or is granted. One that waits to be granted and is not there yet is not among them.

@@ -1,7 +1,7 @@
 //! From what is seen to what the status says. No I/O.
 //!
 //! Ready is "as you asked": a server that was asked to stop and has stopped is Ready. Protection never feeds it. Nothing is Ready
-//! at a site of which nothing is seen: what is known of a server there is old.
+//! on a host or at a site of which nothing is seen: what is known of a server there is old.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -11,7 +11,6 @@ use raidc_crds::condition::Status;
 use raidc_crds::virtual_server::CopyStatus;
 use raidc_crds::virtual_server::DiskStatus;
 use raidc_crds::virtual_server::Power;
-use raidc_planner::State;
 use serde_json::Value;
 use serde_json::json;
 
@@ -25,6 +24,7 @@ use super::provisioned::complaint;
 use super::provisioned::disk_statuses;
 use super::provisioned::is_true;
 use super::provisioned::provisioned;
+use super::silent;
 use super::validate::Refusal;
 use crate::foreign::kubevirt::VirtualMachine;
 use crate::foreign::kubevirt::VirtualMachineInstance;
@@ -204,7 +204,7 @@ fn outcome(
         return Outcome::reconciling(provisioned.reason, provisioned.message.as_str());
     }
     let run = run(world.machine.as_deref(), world.instance.as_deref());
-    if let Some(unseen) = unseen(server, world, run) {
+    if let Some(unseen) = silent::unseen(server, world, run) {
         return unseen;
     }
     if let (Power::On, Run::Running) | (Power::Off, Run::Stopped) = (server.spec.power, run)
@@ -243,32 +243,4 @@ fn growth(world: &World) -> Option<Outcome> {
     } else {
         Outcome::reconciling("GrowthWaits", message)
     })
-}
-
-/// What is said of a server whose site is out of sight. A site that is not understood (its object is malformed) is not out of
-/// sight: its hosts answer.
-fn unseen(server: &VirtualServer, world: &World, run: Run) -> Option<Outcome> {
-    let site = server.status.as_ref()?.site.as_deref()?;
-    let seen_last = match run {
-        Run::Running => " (it ran when last seen)",
-        Run::Stopped => " (it was stopped when last seen)",
-        Run::Between => "",
-    };
-    match world.told.site? {
-        State::Unknown if world.sites.contains_key(site) => Some(Outcome::reconciling(
-            "HostsUnreadable",
-            format!(
-                "no host of site {site} is ready or can be read, so how the server is now is not known{seen_last}; its place \
-                 and its disks stay recorded as they are, and it goes on by itself when the site is back"
-            ),
-        )),
-        State::Fenced if run != Run::Running => Some(Outcome::reconciling(
-            "SiteFenced",
-            format!(
-                "site {site} is fenced, so the server cannot run there{seen_last}; its place and its disks stay recorded as they are \
-                 until the platform team takes the site back into use"
-            ),
-        )),
-        _ => None,
-    }
 }

@@ -3,6 +3,7 @@
 mod disks;
 mod growth;
 mod ready;
+mod silent;
 
 use std::sync::Arc;
 
