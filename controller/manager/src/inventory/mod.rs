@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod amounts;
+pub mod claims;
 mod colocations;
 pub mod data;
 pub mod freshness;

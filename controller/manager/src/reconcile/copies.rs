@@ -17,7 +17,6 @@ use raidc_crds::names::SERVER_UID_LABEL;
 use serde_json::Value;
 
 use self::proof::DiskCopy;
-use super::claims::ClaimSeen;
 use super::typed;
 use crate::Ctx;
 use crate::Error;
@@ -27,6 +26,7 @@ use crate::executors::volsync::Pair;
 use crate::executors::volsync::Source;
 use crate::foreign::volsync::ReplicationDestination;
 use crate::foreign::volsync::ReplicationSource;
+use crate::inventory::claims::ClaimSeen;
 
 /// Field manager of VolSync's objects.
 pub const MANAGER: &str = "raidc/copies";

@@ -1,7 +1,6 @@
 //! One reconciler per kind, each in five named steps: gather, validate, plan, apply, report.
 
 pub mod action;
-pub mod claims;
 pub mod colocation;
 pub mod copies;
 pub mod malformed;

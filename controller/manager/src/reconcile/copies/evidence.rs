@@ -15,7 +15,7 @@ use raidc_crds::virtual_server::DiskCopyStatus;
 
 use super::proof;
 use super::proof::DiskCopy;
-use crate::reconcile::claims::ClaimSeen;
+use crate::inventory::claims::ClaimSeen;
 
 /// What a policy asks of a server's copies.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::foreign::volsync::ReplicationDestination;
 use crate::foreign::volsync::ReplicationSource;
-use crate::reconcile::claims::tests::bound;
+use crate::inventory::claims::tests::bound;
 use crate::reconcile::copies::proof::recovery_point;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use raidc_crds::virtual_server::DiskCopyStatus;

@@ -12,7 +12,7 @@ use raidc_crds::virtual_server::DiskCopyStatus;
 
 use crate::foreign::volsync::ReplicationDestination;
 use crate::foreign::volsync::ReplicationSource;
-use crate::reconcile::claims::ClaimSeen;
+use crate::inventory::claims::ClaimSeen;
 
 /// Clocks of two machines may differ by this much before a time counts as coming from the future.
 const SKEW: SignedDuration = SignedDuration::from_secs(5);

@@ -1,7 +1,7 @@
 //! Pairs of VolSync: what must never be made too early or taken away too soon.
 
 use super::*;
-use crate::reconcile::claims::tests::bound;
+use crate::inventory::claims::tests::bound;
 use serde_json::json;
 
 const OWNER: Owner<'static> = Owner {

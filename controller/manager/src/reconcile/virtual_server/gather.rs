@@ -26,13 +26,13 @@ use crate::foreign::cdi::DataSource;
 use crate::foreign::cdi::DataVolume;
 use crate::foreign::kubevirt::VirtualMachine;
 use crate::foreign::kubevirt::VirtualMachineInstance;
+use crate::inventory::claims::ClaimSeen;
 use crate::inventory::granted;
 use crate::inventory::servers::policy_name;
 use crate::inventory::silence;
 use crate::inventory::stores::Stores;
 use crate::inventory::tenancy::tenant_of;
 use crate::inventory::translate::Note;
-use crate::reconcile::claims::ClaimSeen;
 use crate::reconcile::copies;
 
 /// One disk that the spec asks for, and what there is of it.

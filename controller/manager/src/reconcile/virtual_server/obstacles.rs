@@ -9,7 +9,7 @@ use super::place::Place;
 use super::validate::Refusal;
 use super::validate::owner;
 use crate::inventory::adopt;
-use crate::reconcile::claims::ClaimSeen;
+use crate::inventory::claims::ClaimSeen;
 
 /// Things of the same name that are not this server's, disks that have vanished, and disks that lie elsewhere.
 pub(super) fn in_the_way(server: &VirtualServer, world: &World, place: &Place<'_>) -> Result<(), Refusal> {

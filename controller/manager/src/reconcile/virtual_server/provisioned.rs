@@ -9,7 +9,7 @@ use super::gather::World;
 use super::obstacles;
 use super::overdue;
 use crate::foreign::kubevirt::LooseCondition;
-use crate::reconcile::claims::ClaimSeen;
+use crate::inventory::claims::ClaimSeen;
 
 /// State of a disk that is filled and bound.
 pub const READY_DISK: &str = "Ready";

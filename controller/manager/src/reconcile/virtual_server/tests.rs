@@ -26,7 +26,7 @@ use super::report::report;
 use super::report::run;
 use super::validate::Refusal;
 use super::validate::validate;
-use crate::reconcile::claims::tests::bound;
+use crate::inventory::claims::tests::bound;
 use crate::reconcile::typed;
 use crate::runtime::covers::covers;
 
