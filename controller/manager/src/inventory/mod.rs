@@ -22,6 +22,7 @@ pub mod seen;
 pub mod servers;
 pub mod sight;
 pub mod silence;
+mod spans;
 pub mod stores;
 pub mod tenancy;
 pub mod translate;

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use kube::ResourceExt;
 use raidc_crds::{Colocation, Rack, ReplicationPolicy, Site, Tenant, VirtualServer};
 use raidc_planner::{HostName, ServerId};
@@ -54,6 +54,8 @@ pub struct Seen {
     pub unreadable_vms: BTreeSet<ServerId>,
     /// Claims of any kind; `None` while they have not been read.
     pub claims: Option<Vec<Arc<PersistentVolumeClaim>>>,
+    /// Volumes; `None` while they have not been read.
+    pub volumes: Option<Vec<Arc<PersistentVolume>>>,
     /// Disks that CDI has or makes; `None` while CDI is there and cannot be read.
     pub data_volumes: Option<Vec<Arc<DataVolume>>>,
     /// Names of images; `None` while CDI cannot be read.
@@ -128,6 +130,10 @@ impl Seen {
                 .filter_map(|broken| Some(ServerId::new(broken.metadata.namespace?, broken.metadata.name?)))
                 .collect(),
             claims: stores.pvcs.is_synced().then(|| stores.pvcs.unsorted()),
+            volumes: stores
+                .persistent_volumes
+                .is_synced()
+                .then(|| stores.persistent_volumes.unsorted()),
             data_volumes: data_volumes(stores),
             images: stores.cdi.get().map(|cdi| {
                 cdi.datasources

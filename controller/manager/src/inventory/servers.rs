@@ -14,6 +14,7 @@ use raidc_planner::{
 use super::amounts::{Round, mib, overhead_mib};
 use super::data::Data;
 use super::granted::{self, Sizes};
+use super::spans::Spans;
 use super::translate::{Note, Notes, Seen, created_at};
 use super::{adopt, colocations, groups, stores::Backend};
 
@@ -55,17 +56,25 @@ struct Protection {
     site_sets: Vec<SiteSet>,
 }
 
+impl Protection {
+    /// The storage itself keeps the copies, on volumes that span sites.
+    fn is_synchronous(&self) -> bool {
+        self.sites.is_some()
+    }
+}
+
 /// Adds every server that can be placed, or has a place, to the fleet; says of the others why not.
 ///
 /// Sites where something stands that needs nobody knows how much are named in the answer: nothing new may come there.
 pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) -> BTreeSet<SiteName> {
     let mut closed = BTreeSet::new();
     let data = Data::of(seen);
+    let spans = Spans::of(seen);
     let readable = seen.servers.iter().map(|server| (server, true));
     let unreadable = seen.unreadable_servers.iter().map(|server| (server, false));
     for (server, is_readable) in readable.chain(unreadable) {
         let id = ServerId::new(server.namespace().unwrap_or_default(), server.name_any());
-        let current = current(seen, &id, server);
+        let mut current = current(seen, &id, server);
         let granted = granted::recorded(seen, &id, server).map(|granted| granted::amounts(&granted));
         let mut problem = None;
         let mut remember = |note: Note| {
@@ -99,6 +108,9 @@ pub(crate) fn add(seen: &Seen, fleet: &mut Fleet, notes: &mut Notes) -> BTreeSet
             remember(note);
             last_known_protection(current.as_ref())
         });
+        if let Some(current) = current.as_mut().filter(|_| protection.is_synchronous()) {
+            spans.correct(server, current, protection.copies, fleet);
+        }
         let storage_mib = storage(server).unwrap_or_else(|note| {
             remember(note);
             granted.map_or(0, |granted| granted.storage_mib)
