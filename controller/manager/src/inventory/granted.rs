@@ -9,7 +9,7 @@ use raidc_planner::ServerId;
 
 use super::adopt;
 use super::amounts::overhead_mib;
-use super::servers::{self, Size};
+use super::sizes::{self, Size};
 use super::translate::{Note, Seen};
 use crate::foreign::kubevirt::VirtualMachineClusterInstancetype;
 
@@ -30,7 +30,7 @@ pub(crate) fn recorded(seen: &Seen, id: &ServerId, server: &VirtualServer) -> Op
     if let Some(size) = &made.size {
         let sizes = seen.sizes.as_ref();
         let find = |name: &str| sizes.and_then(|sizes| sizes.get(name).cloned());
-        let found = servers::size_named(size, Some(&find)).ok()?;
+        let found = sizes::size_named(size, Some(&find)).ok()?;
         return Some(record(Some(size.clone()), found, disks));
     }
     Some(Granted { disks, ..made })
@@ -41,7 +41,7 @@ pub(crate) fn recorded(seen: &Seen, id: &ServerId, server: &VirtualServer) -> Op
 /// # Errors
 /// Its size cannot be told.
 pub(crate) fn asked(server: &VirtualServer, sizes: Sizes<'_>) -> Result<Granted, Note> {
-    let size = servers::size_of(&server.spec, sizes)?;
+    let size = sizes::size_of(&server.spec, sizes)?;
     Ok(record(server.spec.size.clone(), size, disks(server)))
 }
 

@@ -15,7 +15,7 @@ use raidc_planner::{
 
 use super::plug::Plugs;
 use crate::inventory::data::Data;
-use crate::inventory::servers::with_sizes;
+use crate::inventory::sizes::with_sizes;
 use crate::inventory::translate::{Note, Notes, Seen, waits};
 use crate::inventory::{adopt, granted};
 use crate::reconcile::virtual_server::provisioned::{LOST_DISK, READY_DISK};
