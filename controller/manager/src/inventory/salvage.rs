@@ -17,6 +17,11 @@ pub(super) fn servers(unreadable: &[Unreadable<VirtualServer>]) -> Vec<Arc<Virtu
     each(unreadable, || json!({"image": ""}))
 }
 
+/// One server, as far as it can be read as it is now. `None` without metadata that can be read.
+pub(crate) fn server(object: Value) -> Option<VirtualServer> {
+    salvage(&Unreadable { object, last: None }, &json!({"image": ""}))
+}
+
 /// Colocations, as far as they can be read.
 pub(super) fn colocations(unreadable: &[Unreadable<Colocation>]) -> Vec<Arc<Colocation>> {
     each(unreadable, || json!({"devices": []}))

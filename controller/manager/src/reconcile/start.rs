@@ -4,6 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, ServiceAccount};
 use raidc_crds::names::{SERVER_LABEL, TENANT_LABEL};
 use raidc_crds::{Tenant, VirtualServer};
@@ -12,10 +14,11 @@ use tokio::task::JoinSet;
 
 use super::queue::{any, by_label, children, decisions, own, run};
 use super::{action, colocation, malformed, rack, replication_policy, site, status, tenant, virtual_server};
-use crate::Ctx;
 use crate::inventory::stores::Stores;
 use crate::inventory::tenancy::tenant_of;
+use crate::{Ctx, Error};
 use kube::ResourceExt;
+use kube::api::DynamicObject;
 use kube::runtime::reflector::ObjectRef;
 
 /// How often a controller that waits for what it looks at looks again.
@@ -241,20 +244,28 @@ fn of_volume(ctx: &Arc<Ctx>) -> impl Fn(&PersistentVolume) -> Option<ObjectRef<V
     }
 }
 
+fn end_server<'a>(
+    ctx: &'a Ctx,
+    live: &'a DynamicObject,
+    now: Timestamp,
+) -> BoxFuture<'a, Result<malformed::Ending, Error>> {
+    Box::pin(virtual_server::unreadable::end(ctx, live, now))
+}
+
 fn broken(tasks: &mut JoinSet<()>, ctx: &Arc<Ctx>, stop: &watch::Receiver<bool>) {
     macro_rules! tell {
-        ($($store:ident => $part:expr),* $(,)?) => {
-            $(tasks.spawn(malformed::run(ctx.stores.$store.clone(), $part, Arc::clone(ctx), stop.clone()));)*
+        ($($store:ident => $part:expr, $end:expr);* $(;)?) => {
+            $(tasks.spawn(malformed::run(ctx.stores.$store.clone(), $part, $end, Arc::clone(ctx), stop.clone()));)*
         };
     }
     tell!(
-        sites => &status::SITE,
-        racks => &status::RACK,
-        policies => &status::POLICY,
-        tenants => &status::TENANT,
-        virtual_servers => &status::SERVER,
-        colocations => &status::COLOCATION,
-        failovers => &status::ACTION,
-        drills => &status::ACTION,
+        sites => &status::SITE, None;
+        racks => &status::RACK, None;
+        policies => &status::POLICY, None;
+        tenants => &status::TENANT, None;
+        virtual_servers => &status::SERVER, Some(end_server);
+        colocations => &status::COLOCATION, None;
+        failovers => &status::ACTION, None;
+        drills => &status::ACTION, None;
     );
 }

@@ -14,6 +14,7 @@ pub mod report;
 pub mod silent;
 #[cfg(test)]
 mod tests;
+pub mod unreadable;
 pub mod validate;
 
 use std::sync::Arc;

@@ -163,27 +163,8 @@ impl Writer {
         object: &DynamicObject,
         status: Value,
     ) -> Result<(), Error> {
-        let verb = "apply status of";
-        let (kind, name) = (resource.kind.clone(), object.name_any());
-        let body = json!({
-            "apiVersion": resource.api_version,
-            "kind": resource.kind,
-            "metadata": {"name": name, "namespace": object.namespace(), "uid": object.uid()},
-            "status": status,
-        });
-        let path = Request::new(DynamicObject::url_path(resource, object.namespace().as_deref()));
-        let params = PatchParams::apply(manager).force();
-        let request = path
-            .patch_subresource("status", &name, &params, &Patch::Apply(&body))
-            .map_err(|source| {
-                Error::kube(
-                    verb,
-                    kind.clone(),
-                    name.clone(),
-                    kube::Error::BuildRequest(source),
-                )
-            })?;
-        self.call::<Value>(verb, kind, name, request).await.map(|_| ())
+        self.patch_of("apply status of", resource, manager, object, Some(status))
+            .await
     }
 
     /// Makes `object`, and never touches one that is there (see [`Error::is_already_there`]). For orders, which are given
@@ -266,6 +247,49 @@ impl Writer {
             Err(error) if !error.is_not_found() => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// As [`Writer::remove_finalizer`], of an object that cannot be read as one of its kind: neither is the answer.
+    pub async fn remove_finalizer_of(
+        &self,
+        resource: &ApiResource,
+        object: &DynamicObject,
+    ) -> Result<(), Error> {
+        let done = self.patch_of("remove finalizer from", resource, FINALIZER_MANAGER, object, None);
+        match done.await {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Applies a status, or nothing but the identity, to an object that cannot be read as one of its kind.
+    async fn patch_of(
+        &self,
+        verb: &'static str,
+        resource: &ApiResource,
+        manager: &'static str,
+        object: &DynamicObject,
+        status: Option<Value>,
+    ) -> Result<(), Error> {
+        let (kind, name) = (resource.kind.clone(), object.name_any());
+        let mut body = json!({
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": {"name": name, "namespace": object.namespace(), "uid": object.uid()},
+        });
+        let path = Request::new(DynamicObject::url_path(resource, object.namespace().as_deref()));
+        let params = PatchParams::apply(manager).force();
+        let request = match status {
+            Some(status) => {
+                body["status"] = status;
+                path.patch_subresource("status", &name, &params, &Patch::Apply(&body))
+            }
+            None => path.patch(&name, &params, &Patch::Apply(&body)),
+        };
+        let request = request
+            .map_err(kube::Error::BuildRequest)
+            .map_err(|source| Error::kube(verb, kind.clone(), name.clone(), source))?;
+        self.call::<Value>(verb, kind, name, request).await.map(|_| ())
     }
 
     async fn patch<K: Object>(

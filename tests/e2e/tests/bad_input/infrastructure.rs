@@ -249,7 +249,9 @@ fn object_older_than_the_schema_never_stops_the_others() {
         .await
         .unwrap();
         apply(cluster, &elders("settled")).await;
+        apply(cluster, &elders("leaver")).await;
         let placed = elder_is_ready(cluster, "settled").await.status.unwrap();
+        elder_is_ready(cluster, "leaver").await;
         // An older schema knew no image: written while the schema is open, kept when it closes again.
         let crd = "virtualservers.raidc.dev";
         let saved = cluster.kubectl(&["get", "crd", crd, "-o", "json"]).await.unwrap();
@@ -261,19 +263,11 @@ fn object_older_than_the_schema_never_stops_the_others() {
             .unwrap();
         apply(cluster, &server("ancient", "size: s-2")).await;
         let no_image = r#"[{"op":"remove","path":"/spec/image"}]"#;
-        cluster
-            .kubectl(&[
-                "patch",
-                "virtualserver",
-                "-n",
-                "elder",
-                "settled",
-                "--type=json",
-                "-p",
-                no_image,
-            ])
-            .await
-            .unwrap();
+        for name in ["settled", "leaver"] {
+            let server = format!("virtualserver/{name}");
+            let patch = ["patch", &server, "-n", "elder", "--type=json", "-p", no_image];
+            cluster.kubectl(&patch).await.unwrap();
+        }
         let before: serde_json::Value = serde_json::from_str(&saved).unwrap();
         let schema = &before["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
         let close = serde_json::json!([{"op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema", "value": schema}]);
@@ -298,6 +292,22 @@ fn object_older_than_the_schema_never_stops_the_others() {
         becomes_ready(cluster, "ancient").await;
         // What has a place is told as well, and counts for what it has: beside one more it makes two.
         told_malformed(cluster, "elder", "settled").await;
+        // One that nobody wants any more is deleted as it is, and its disk stays.
+        let delete = ["delete", "virtualserver", "-n", "elder", "leaver", "--wait=false"];
+        cluster.kubectl(&delete).await.unwrap();
+        servers::eventually("the one that is deleted has gone", SOON, || async {
+            let left = ["get", "virtualserver,virtualmachine", "-n", "elder", "-o", "name"];
+            let left = cluster.kubectl(&left).await.map_err(|e| e.to_string())?;
+            if left.contains("leaver") {
+                Err(left)
+            } else {
+                Ok(())
+            }
+        })
+        .await
+        .unwrap();
+        let disk = ["get", "pvc", "-n", "elder", "leaver-root", "-o", "name"];
+        cluster.kubectl(&disk).await.expect("its disk is there");
         apply(cluster, &elders("second")).await;
         elder_is_ready(cluster, "second").await;
         servers::eventually("both are counted", SOON, || async {
