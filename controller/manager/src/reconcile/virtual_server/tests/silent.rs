@@ -5,13 +5,13 @@ use crate::inventory::silence::Silence;
 use crate::inventory::watched::Watched;
 use crate::reconcile::virtual_server::silent::SilentHost;
 
-fn silent(silence: Silence) -> Option<SilentHost> {
-    Some(SilentHost {
+fn silent(silence: Silence) -> SilentHost {
+    SilentHost {
         node: "kuldiga-r1-h1".into(),
         has_run: true,
         silence,
         since: "2026-11-22T11:48:10Z".parse().ok(),
-    })
+    }
 }
 
 /// The machine of a host that is not heard of: KubeVirt repeats its last words, and Kubernetes has marked the pod as not ready.
@@ -38,7 +38,7 @@ fn ready(server: &VirtualServer, world: &World) -> (String, String, String) {
 fn a_server_on_a_silent_host_never_says_that_it_starts() {
     let server = server(&minimal(), &placed());
     let mut world = last_seen_running();
-    world.silent = silent(Silence::Unheard);
+    world.silent = Some(silent(Silence::Unheard));
     let (status, reason, message) = ready(&server, &world);
     assert_eq!((status.as_str(), reason.as_str()), ("False", "HostUnreadable"));
     for part in [
@@ -56,11 +56,11 @@ fn a_server_on_a_silent_host_never_says_that_it_starts() {
     );
     // What was said of it before the host fell silent is no news of how it is now.
     world = running();
-    world.silent = silent(Silence::Unheard);
+    world.silent = Some(silent(Silence::Unheard));
     let (status, reason, message) = ready(&server, &world);
     assert_eq!((status.as_str(), reason.as_str()), ("False", "HostUnreadable"));
     assert!(message.contains("it ran when last seen"), "{message}");
-    world.silent = silent(Silence::Gone);
+    world.silent = Some(silent(Silence::Gone));
     let (_, reason, message) = ready(&server, &world);
     assert_eq!(reason, "HostUnreadable");
     assert!(message.contains("no longer in the cluster"), "{message}");
@@ -72,18 +72,18 @@ fn a_silent_host_never_speaks_for_a_server_that_answers_or_is_not_there() {
     let server = server(&minimal(), &placed());
     // Its kubelet speaks, and says that something is wrong with the node: what it says of the machine is news.
     let mut world = running();
-    world.silent = silent(Silence::NotReady);
+    world.silent = Some(silent(Silence::NotReady));
     assert_eq!(ready(&server, &world).1, "Running");
     world = last_seen_running();
-    world.silent = silent(Silence::NotReady);
+    world.silent = Some(silent(Silence::NotReady));
     let (_, reason, message) = ready(&server, &world);
     assert_eq!(reason, "HostUnreadable");
     assert!(message.contains("has not been ready since"), "{message}");
     // The host where it is to be is silent, and the machine has no run yet: Kubernetes finds it another one of the rack.
     world.instance = None;
-    world.silent = silent(Silence::Unheard).map(|host| SilentHost {
+    world.silent = Some(SilentHost {
         has_run: false,
-        ..host
+        ..silent(Silence::Unheard)
     });
     assert_eq!(ready(&server, &world).1, "Starting");
 }
@@ -93,7 +93,7 @@ fn a_dark_site_names_the_host_since_when_and_what_to_do() {
     let server = server(&minimal(), &placed());
     let mut world = last_seen_running();
     world.told.site = Some(State::Unknown);
-    world.silent = silent(Silence::Unheard);
+    world.silent = Some(silent(Silence::Unheard));
     let (status, reason, message) = ready(&server, &world);
     assert_eq!((status.as_str(), reason.as_str()), ("False", "HostsUnreadable"));
     for part in [
@@ -123,9 +123,9 @@ async fn a_host_is_never_called_silent_while_its_node_answers() {
         crate::reconcile::virtual_server::gather::gather(&ctx, &server).silent
     };
     assert_eq!(gathered(Watched::holding([node("True")])), None);
-    let expected = silent(Silence::Unheard).map(|host| SilentHost {
+    let expected = Some(SilentHost {
         has_run: false,
-        ..host
+        ..silent(Silence::Unheard)
     });
     assert_eq!(gathered(Watched::holding([node("Unknown")])), expected);
     assert_eq!(
