@@ -43,10 +43,9 @@ pub struct RackSpec {
     #[serde(default = "default_units")]
     #[schemars(range(min = 1, max = 60))]
     pub units: i32,
-    /// feeds are the power feeds of the rack that its hosts hang on. What counts is what the weakest of them carries alone: when another is
-    /// lost, everything may come to hang on it, because which feeds a host hangs on is not recorded, and each breaker must hold by itself
-    /// (NEC 210.20(A)). A third feed makes the rack safer and not larger: two racks with two feeds each carry more. A colocated device is let
-    /// in only where each of its feeds can carry it alone, and is given those on which the fewest watts hang.
+    /// feeds are the power feeds of the rack. With two or more, what counts is what the others carry when the strongest is lost.
+    /// With three or four that is the sum of several breakers, of which each must hold by itself (NEC 210.20(A)): plug the hosts evenly over
+    /// them. A colocated device is let in only where each of its feeds can carry it alone, and is given those on which the fewest watts hang.
     #[schemars(length(min = 1, max = 4))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub feeds: Vec<Feed>,
@@ -268,7 +267,7 @@ pub enum ReservationState {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RackPower {
-    /// capacityWatts that the rack may draw for long when a feed or panel is lost: what its weakest feed carries alone.
+    /// capacityWatts that the rack may draw for long after the loss of its strongest feed or panel.
     pub capacity_watts: i64,
     /// committedWatts of what is here: hosts, servers, colocated devices, other occupants.
     pub committed_watts: i64,

@@ -145,16 +145,25 @@ pub fn racks(view: &View) -> BTreeMap<String, Recount> {
 }
 
 fn capacity(rack: &Rack) -> i64 {
-    let watts = rack.spec.feeds.iter().map(|feed| {
-        let watts = i64::from(feed.volts) * i64::from(feed.amps);
+    let mut panels: BTreeMap<String, i64> = BTreeMap::new();
+    for feed in &rack.spec.feeds {
+        let mut watts = i64::from(feed.volts) * i64::from(feed.amps);
         if feed.phases == 3 {
-            watts * 1732 / 1000
-        } else {
-            watts
+            watts = watts * 1732 / 1000;
         }
-    });
-    // Everything may hang on the weakest when another is lost.
-    let derated = watts.min().unwrap_or(0) * i64::from(rack.spec.derate_percent) / 100;
+        let panel = feed
+            .panel
+            .clone()
+            .unwrap_or_else(|| format!("feed {}", feed.name));
+        *panels.entry(panel).or_default() += watts;
+    }
+    let total: i64 = panels.values().sum();
+    let lost = if panels.len() > 1 {
+        panels.values().copied().max().unwrap_or(0)
+    } else {
+        0
+    };
+    let derated = (total - lost) * i64::from(rack.spec.derate_percent) / 100;
     rack.spec.max_watts.map_or(derated, |limit| limit.min(derated))
 }
 

@@ -39,7 +39,8 @@ impl Plugs {
     }
 
     /// The feeds to plug into: as before while the rack has them. Else those that carry the device alone, on different panels where that
-    /// is possible, and of these the ones on which the fewest watts hang: what is spread leaves every breaker the most room.
+    /// is possible, and of these the ones on which the fewest watts hang: with more than two feeds what the rack may draw is the sum
+    /// of several breakers, and stays within each only when it is spread.
     pub(super) fn choose(
         &mut self,
         name: &RackName,

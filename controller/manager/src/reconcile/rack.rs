@@ -144,13 +144,14 @@ fn survival(rack: &Rack, ledger: Option<&RackLedger>) -> (Status, &'static str, 
         return (
             Status::False,
             "Overloaded",
-            "what the rack carries and keeps in reserve is more than its weakest feed bears alone, and when another feed is lost, everything may hang on that one: move hardware away, or put a stronger feed in the place of the weakest; status.power has the watts".to_owned(),
+            "what the rack carries and keeps in reserve is more than its remaining feeds can bear after the loss of the strongest: move hardware away or add a feed; status.power has the watts".to_owned(),
         );
     }
     (
         Status::True,
         "WithinBreakers",
-        "whichever feed or panel is lost, the rack stays within what its weakest feed bears alone".to_owned(),
+        "after the loss of its strongest feed or panel, the rack stays within what the others bear"
+            .to_owned(),
     )
 }
 

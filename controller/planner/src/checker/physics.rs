@@ -185,24 +185,30 @@ pub(super) fn feeds_that_carry(rack: &Rack, watts: i64) -> i64 {
     i64::try_from(rack.feeds.iter().filter(carries).count()).unwrap_or(0)
 }
 
-/// By brute force: whichever feed is lost, all that hung on it may come to hang on any one of the others, since nobody records which
-/// those are. With a single feed there is no other: it carries what it carries until it takes the rack along.
+/// By brute force: for each feed and each panel, what is left without it; the worst of those that leave anything.
 pub(super) fn rack_capacity_mw(rack: &Rack) -> i128 {
     if !sane(rack) {
         return 0;
     }
-    let alone = rack.feeds.len() == 1;
-    let mut bears: Option<i128> = None;
-    for lost in 0..rack.feeds.len() {
-        for (other, feed) in rack.feeds.iter().enumerate() {
-            if alone || other != lost {
-                let watts = i128::from(feed.watts);
-                bears = Some(bears.map_or(watts, |least| least.min(watts)));
-            }
+    let left_by = |lost: &dyn Fn(usize) -> bool| -> Option<i128> {
+        let remaining: Vec<usize> = (0..rack.feeds.len()).filter(|&at| !lost(at)).collect();
+        let sum = || remaining.iter().map(|&at| i128::from(rack.feeds[at].watts)).sum();
+        (!remaining.is_empty()).then(sum)
+    };
+    let mut survivors: Option<i128> = None;
+    for (gone, feed) in rack.feeds.iter().enumerate() {
+        let one = left_by(&|at| at == gone);
+        let panel = feed
+            .panel
+            .as_ref()
+            .and_then(|panel| left_by(&|at| rack.feeds[at].panel.as_ref() == Some(panel)));
+        for left in one.into_iter().chain(panel) {
+            survivors = Some(survivors.map_or(left, |least| least.min(left)));
         }
     }
+    let all: i128 = rack.feeds.iter().map(|feed| i128::from(feed.watts)).sum();
     // Whole watts: what is left of one cannot be shown, and is not used.
-    let derated = bears.unwrap_or(0) * i128::from(rack.derate_percent) / 100;
+    let derated = survivors.unwrap_or(all) * i128::from(rack.derate_percent) / 100;
     rack.max_watts
         .map_or(derated, |limit| derated.min(i128::from(limit)))
         * 1000

@@ -1,15 +1,35 @@
 //! What a rack may draw when a feed is lost. No I/O.
 
+use std::collections::BTreeMap;
+
 use crate::fleet::Rack;
 
-/// What a rack's feeds are sure to bear after the loss of any of them, or of a panel, in watts, not derated: the weakest of them.
+/// What is left of a rack's feeds after the worst single failure that leaves it any, in watts, not derated.
 ///
-/// The sum of those that are left is of several breakers, each of which must hold by itself, and which feeds a host hangs on is
-/// not recorded: two thirds of what a rack with three feeds draws may come to hang on one of them, or all of it, whatever care was taken to
-/// plug its hosts evenly, because servers do not fill them evenly. Of one feed the loss is the loss of the rack, which is a scenario
-/// of its own; so is that of a panel with every feed on it.
+/// One feed: that feed (losing it loses the rack, which is a scenario of its own). More: the sum less the largest
+/// thing that can fail, where a feed can fail by itself and all feeds on one panel fail with the panel. A panel with
+/// every feed of the rack on it takes the rack down and is left to the scenarios.
 pub(super) fn surviving_watts(rack: &Rack) -> i64 {
-    rack.feeds.iter().map(|feed| feed.watts).min().unwrap_or(0)
+    let total: i64 = rack.feeds.iter().map(|feed| feed.watts).sum();
+    if rack.feeds.len() <= 1 {
+        return total;
+    }
+    let mut panels: BTreeMap<&str, (usize, i64)> = BTreeMap::new();
+    let mut largest = 0;
+    for feed in &rack.feeds {
+        largest = largest.max(feed.watts);
+        if let Some(panel) = &feed.panel {
+            let on_it = panels.entry(panel).or_default();
+            on_it.0 += 1;
+            on_it.1 += feed.watts;
+        }
+    }
+    for (feeds, watts) in panels.into_values() {
+        if feeds < rack.feeds.len() {
+            largest = largest.max(watts);
+        }
+    }
+    total - largest
 }
 
 /// The rack's capacity in milliwatts: surviving, derated, and no more than its own limit.
@@ -23,7 +43,8 @@ pub(super) fn capacity_mw(rack: &Rack) -> i64 {
 
 /// What each feed may carry by itself, derated, in whole watts.
 ///
-/// When all but one of the feeds of a device are lost, that one carries it alone. A device hangs on known feeds, and needs not the weakest.
+/// The sum above is of several breakers, and a device hangs on few of them: when all but one of its feeds are lost, that one
+/// carries it alone. A device that no single feed carries is no matter of the sum.
 pub(super) fn feed_watts(rack: &Rack) -> Vec<i64> {
     let feeds = rack.feeds.iter();
     feeds.map(|feed| feed.watts * rack.derate_percent / 100).collect()
@@ -47,19 +68,18 @@ mod tests {
     }
 
     #[test]
-    fn no_feed_is_ever_sold_more_than_once() {
+    fn a_lost_feed_never_leaves_more_than_the_others_carry() {
         assert_eq!(surviving_watts(&rack(&[])), 0);
         assert_eq!(surviving_watts(&rack(&[(3680, None)])), 3680);
         assert_eq!(
             surviving_watts(&rack(&[(3680, Some("a")), (3000, Some("b"))])),
             3000
         );
-        // The hosts may all hang on two of them.
-        assert_eq!(surviving_watts(&rack(&[(100, None); 3])), 100);
         assert_eq!(
-            surviving_watts(&rack(&[(100, Some("a")), (90, Some("a")), (200, Some("b"))])),
-            90
+            surviving_watts(&rack(&[(100, Some("a")), (100, Some("a")), (100, Some("b"))])),
+            100
         );
+        assert_eq!(surviving_watts(&rack(&[(100, Some("a")), (100, Some("a"))])), 100);
     }
 
     #[test]
