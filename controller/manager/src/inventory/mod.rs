@@ -15,7 +15,7 @@ pub mod moving;
 pub mod overlay;
 pub mod pods;
 pub mod probe;
-mod racks;
+pub(crate) mod racks;
 mod reservations;
 pub(crate) mod salvage;
 pub mod seen;

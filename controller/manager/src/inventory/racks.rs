@@ -74,7 +74,7 @@ fn translate(rack: &Rack, counted: impl Fn(&str) -> bool) -> raidc_planner::Rack
 }
 
 /// Volts times amps; three phases carry the square root of three as much between their lines.
-fn feed(feed: &Feed) -> raidc_planner::Feed {
+pub(crate) fn feed(feed: &Feed) -> raidc_planner::Feed {
     let watts = i64::from(feed.volts) * i64::from(feed.amps);
     raidc_planner::Feed {
         name: feed.name.clone(),

@@ -14,6 +14,7 @@ use raidc_crds::rack::{RackPower, RackStatus};
 use raidc_planner::{RackLedger, RackName};
 
 use super::status::{self, Outcome};
+use crate::inventory::racks;
 use crate::inventory::stores::Stores;
 use crate::{Ctx, Decision, Error};
 
@@ -147,6 +148,24 @@ fn survival(rack: &Rack, ledger: Option<&RackLedger>) -> (Status, &'static str, 
             "what the rack carries and keeps in reserve is more than its remaining feeds can bear after the loss of the strongest: move hardware away or add a feed; status.power has the watts".to_owned(),
         );
     }
+    // The capacity is the sum of the feeds that are left. Of more than one, each breaker holds for certain only when it bears all: which
+    // feeds a host hangs on is not recorded.
+    let carried = feeds
+        .iter()
+        .map(|feed| racks::feed(feed).watts)
+        .min()
+        .unwrap_or(0);
+    let (bears, draws) = (
+        carried.saturating_mul(i64::from(rack.spec.derate_percent)) / 100,
+        ledger.committed_watts.saturating_add(ledger.reserved_watts),
+    );
+    if feeds.len() > 2 && draws > bears {
+        let message = format!(
+            "the rack stays within the sum of the feeds that a loss leaves, but draws up to {draws} W, and the weakest of its {} feeds bears {bears} W: whether each breaker holds depends on how the load is spread over them, which is not recorded; plug the hosts evenly, or keep the rack below {bears} W with spec.maxWatts",
+            feeds.len()
+        );
+        return (Status::Unknown, "SpreadNotRecorded", message);
+    }
     (
         Status::True,
         "WithinBreakers",
@@ -161,6 +180,11 @@ mod tests {
     use serde_json::json;
 
     fn told(panels: &[Option<&str>]) -> (Status, &'static str) {
+        told_of(panels, 1944)
+    }
+
+    /// Of feeds that bear 2944 W each, and a rack that draws so much.
+    fn told_of(panels: &[Option<&str>], draws: i64) -> (Status, &'static str) {
         let feeds: Vec<_> = panels
             .iter()
             .enumerate()
@@ -171,6 +195,8 @@ mod tests {
         .expect("a rack");
         let ledger = RackLedger {
             capacity_watts: 2944,
+            committed_watts: draws - 500,
+            reserved_watts: 500,
             headroom_watts: 1000,
             ..RackLedger::default()
         };
@@ -191,5 +217,14 @@ mod tests {
             assert_eq!(told(&apart), (Status::True, "WithinBreakers"));
         }
         assert_eq!(told(&[p, p, q]), (Status::True, "WithinBreakers"));
+    }
+
+    #[test]
+    fn breakers_are_never_said_to_hold_when_it_takes_a_spread_that_nobody_has_recorded() {
+        let three = [None, None, None];
+        assert_eq!(told_of(&three, 2944), (Status::True, "WithinBreakers"));
+        assert_eq!(told_of(&three, 2945), (Status::Unknown, "SpreadNotRecorded"));
+        // With two there is nothing to spread: one is left, and its capacity is what counts.
+        assert_eq!(told_of(&three[..2], 2945), (Status::True, "WithinBreakers"));
     }
 }
