@@ -116,6 +116,33 @@ fn a_copy_that_can_be_had_is_never_given_up_for_one_that_cannot() {
 }
 
 #[test]
+fn a_reserve_never_takes_the_site_that_leaves_the_further_copy_none() {
+    let mut fleet = sites(&["a", "b", "c", "d"]);
+    // The second site shares a risk with each of the others; those two share none.
+    for (site, risks) in [("b", &["rail", "river"][..]), ("c", &["rail"]), ("d", &["river"])] {
+        let site = fleet.sites.get_mut(&site.into()).expect("there");
+        site.shared_risks = risks.iter().map(|&risk| risk.into()).collect();
+    }
+    runs(&mut fleet, "b-h1", 3, false);
+    let current = fleet
+        .servers
+        .get_mut(&register())
+        .expect("there")
+        .current
+        .as_mut();
+    let current = current.expect("placed");
+    (current.backup, current.copy_sites) = (None, [].into());
+    let made = decide(&fleet);
+    let copies: Vec<&str> = decided(&made)
+        .copy_sites
+        .iter()
+        .map(raidc_planner::SiteName::as_str)
+        .collect();
+    assert_eq!(copies, ["c", "d"]);
+    assert!(decided(&made).unprotected.is_none());
+}
+
+#[test]
 fn one_that_has_lost_its_reserve_is_never_told_as_one_that_asked_for_none() {
     let mut fleet = sites(&["a", "b"]);
     fleet.sites.get_mut(&"b".into()).expect("there").state = State::Cordoned;

@@ -10,6 +10,8 @@ mod fixture;
 #[allow(dead_code)] // shared with the other property tests; not all of it is used here
 #[path = "../fleets/mod.rs"]
 mod fleets;
+mod growth;
+mod room;
 #[allow(dead_code)] // shared with the stories' own test
 #[path = "../story/mod.rs"]
 mod story;
