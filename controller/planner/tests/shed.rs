@@ -272,6 +272,84 @@ fn nobody_stops_who_would_not_help_for_one_of_whom_nothing_is_known() {
     assert_eq!(stopped(&plan), [""; 0]);
 }
 
+/// The hosts of site a, one with the mail and one with the kiosk, and the register, which has lost its place at site b.
+fn one_of_two() -> Fleet {
+    let mut fleet = two_full_sites();
+    fleet.racks.get_mut(&"a-r".into()).expect("there").feeds[0].watts = 500;
+    let second = fleet.hosts[&"a-h1".into()].clone();
+    fleet.hosts.insert("a-h2".into(), second);
+    run(&mut fleet, "mail", "a", 8, 2);
+    run(&mut fleet, "kiosk", "a", 8, 3);
+    let kiosk = fleet.servers.get_mut(&ServerId::new("city", "kiosk"));
+    kiosk.expect("there").current.as_mut().expect("placed").host = Some("a-h2".into());
+    lost(&mut fleet, "register", 8, 1);
+    fleet.hosts.remove(&"b-h1".into());
+    fleet
+}
+
+#[test]
+fn the_less_important_of_two_stops_where_either_would_do() {
+    let fleet = one_of_two();
+    let plan = decide(&fleet);
+    assert_eq!(check(&fleet, &plan), vec![]);
+    assert_eq!(stopped(&plan), ["kiosk"]);
+}
+
+#[test]
+fn nobody_stops_for_one_that_could_not_start_there_even_so() {
+    let stops = |change: &dyn Fn(&mut Fleet)| {
+        let mut fleet = one_of_two();
+        change(&mut fleet);
+        let plan = decide(&fleet);
+        assert_eq!(check(&fleet, &plan), vec![]);
+        stopped(&plan).join(" ")
+    };
+    let use_of = |fleet: &mut Fleet, used: HostUse| {
+        fleet.hosts.get_mut(&"a-h2".into()).expect("there").usable = used;
+    };
+    // Of a host that does not answer nothing is known; what runs on the other is more important.
+    assert_eq!(stops(&|fleet| use_of(fleet, HostUse::NotReady)), "mail");
+    // A rack that takes nothing new still starts what has its data there.
+    assert_eq!(
+        stops(&|fleet| {
+            fleet.racks.get_mut(&"a-r".into()).expect("there").state = raidc_planner::State::Cordoned;
+        }),
+        "kiosk"
+    );
+    fn server<'f>(fleet: &'f mut Fleet, name: &str) -> &'f mut Server {
+        fleet
+            .servers
+            .get_mut(&ServerId::new("city", name))
+            .expect("there")
+    }
+    let apart = Some(raidc_planner::Apart {
+        group: "g".to_owned(),
+        by: raidc_planner::ApartBy::Host,
+        domain: None,
+    });
+    assert_eq!(
+        stops(&|fleet| {
+            server(fleet, "kiosk").apart.clone_from(&apart);
+            server(fleet, "register").apart.clone_from(&apart);
+        }),
+        "mail"
+    );
+    let together = Some(raidc_planner::Together {
+        group: "t".to_owned(),
+        by: raidc_planner::ApartBy::Host,
+    });
+    assert_eq!(
+        stops(&|fleet| {
+            let mut other = server(fleet, "mail").clone();
+            other.current = None;
+            (other.cpu_milli, other.together) = (16_000, together.clone());
+            fleet.servers.insert(ServerId::new("city", "other"), other);
+            server(fleet, "register").together.clone_from(&together);
+        }),
+        ""
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 

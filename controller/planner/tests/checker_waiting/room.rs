@@ -154,6 +154,13 @@ fn no_reserve_is_called_short_of_power_that_it_has() {
     };
     assert_eq!(on, expected);
     figures_refuted(&fleet, &made, &on);
+    // With what the host draws when it is woken.
+    let mut fleet = small();
+    fleet.hosts.get_mut(&"b-h".into()).expect("there").powered = false;
+    fleet.racks.get_mut(&"b-r".into()).expect("there").max_watts = Some(280);
+    let (fleet, made, on) = reason(&fleet, server(4, 2));
+    assert_eq!(on, of_loss("a", Resource::Watts, 300, 280));
+    figures_refuted(&fleet, &made, &on);
 }
 
 fn of_loss(site: &str, resource: Resource, asked: i64, free: i64) -> WaitingOn {
