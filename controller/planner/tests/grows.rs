@@ -386,3 +386,84 @@ fn what_one_is_granted_never_counts_for_another_that_waits() {
     let granted = |name: &str| of(&made, name).granted.cpu_milli;
     assert_eq!((granted("large"), granted("small")), (4000, 2000));
 }
+
+/// One that runs at site a, with its reserve on the second host of site b and copies at these sites.
+fn reserved(copies: &[&str]) -> Fleet {
+    let mut fleet = sites(&["a", "b", "c"]);
+    let mut spec = Server {
+        tenant: "city".into(),
+        cpu_milli: 2000,
+        memory_mib: 1024,
+        storage_mib: 10,
+        copies: 1 + i64::try_from(copies.len()).expect("few"),
+        ..Server::default()
+    };
+    spec.granted = Some(spec.asked());
+    spec.current = Some(raidc_planner::Placement {
+        site: "a".into(),
+        rack: "a-r".into(),
+        host: Some("a-h1".into()),
+        backup: Some("b-h2".into()),
+        copy_sites: copies.iter().map(|&site| site.into()).collect(),
+    });
+    fleet.servers.insert(id("first"), spec);
+    fleet
+}
+
+fn reserve(plan: &Plan) -> Option<&str> {
+    let backup = of(plan, "first").backup.as_ref();
+    backup.map(|spot| spot.host.as_str())
+}
+
+#[test]
+fn a_reserve_that_can_follow_never_moves() {
+    let mut fleet = reserved(&["b"]);
+    ask(&mut fleet, "first").cpu_milli = 3000;
+    let made = carry_out(&mut fleet);
+    assert_eq!(
+        (of(&made, "first").growth.is_none(), reserve(&made)),
+        (true, Some("b-h2"))
+    );
+    // Of more disk it takes nothing more, wherever it is.
+    let mut closed = fleet.racks[&"b-r".into()].clone();
+    closed.state = State::Cordoned;
+    fleet.racks.insert("b-r2".into(), closed);
+    fleet.hosts.get_mut(&"b-h2".into()).expect("host").rack = "b-r2".into();
+    ask(&mut fleet, "first").storage_mib = 50;
+    let made = carry_out(&mut fleet);
+    assert_eq!(
+        (of(&made, "first").growth.is_none(), reserve(&made)),
+        (true, Some("b-h2"))
+    );
+}
+
+#[test]
+fn a_reserve_that_cannot_follow_stays_at_its_site_if_it_can() {
+    let mut fleet = reserved(&["b", "c"]);
+    fleet.hosts.get_mut(&"b-h2".into()).expect("host").cpu_milli = 2000;
+    ask(&mut fleet, "first").cpu_milli = 3000;
+    let made = plan(&fleet, &PlanOptions::default());
+    assert_eq!(reserve(&made), Some("b-h1"));
+    let reasons: Vec<_> = made.moves.iter().map(|moved| moved.reason).collect();
+    assert_eq!(reasons, [raidc_planner::MoveReason::ReserveInvalid]);
+    // A further copy at a closed site does not hold up what needs no more disk.
+    fleet.sites.get_mut(&"c".into()).expect("site").state = State::Cordoned;
+    let made = carry_out(&mut fleet);
+    assert!(of(&made, "first").growth.is_none());
+}
+
+#[test]
+fn nothing_that_a_whole_host_would_hold_is_called_too_large() {
+    let mut fleet = sites(&["a"]);
+    for (name, gib) in [("first", 1), ("beside", 2)] {
+        add(&mut fleet, name, 1, gib, 1);
+    }
+    fleet.hosts.remove(&"a-h2".into());
+    carry_out(&mut fleet);
+    for (cpu, memory) in [(8000, 1024), (1000, 8192)] {
+        let first = ask(&mut fleet, "first");
+        (first.cpu_milli, first.memory_mib) = (cpu, memory);
+        let made = carry_out(&mut fleet);
+        assert!(matches!(waits(&made, "first"), WaitingOn::HostFull { .. }));
+    }
+}

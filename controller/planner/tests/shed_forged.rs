@@ -200,3 +200,28 @@ fn nobody_stops_for_an_equal_or_one_of_another_tier_than_told() {
     let made = plan(&equal, &PlanOptions::default());
     assert!(untrue(&equal, &made, 3));
 }
+
+#[test]
+fn nobody_starts_in_a_rack_that_the_same_loss_takes() {
+    let mut fleet = fleet();
+    // A second rack at site a, with an idle host: the river takes it and site b.
+    let mut rack = fleet.racks[&"a-r".into()].clone();
+    rack.shared_risks.insert("river".into());
+    fleet.racks.insert("a-r2".into(), rack);
+    let spare = raidc_planner::Host {
+        rack: "a-r2".into(),
+        ..fleet.hosts[&"a-h1".into()].clone()
+    };
+    fleet.hosts.insert("a-h2".into(), spare);
+    let site = fleet.sites.get_mut(&"b".into()).expect("there");
+    site.shared_risks.insert("river".into());
+    let register = fleet.servers.get_mut(&of("register")).expect("there");
+    register.spread = raidc_planner::Spread::Site;
+    let made = plan(&fleet, &PlanOptions::default());
+    assert_eq!(check(&fleet, &made), vec![]);
+    let lost = simulate_loss(&fleet, &made, &Scenario::Risk("river".into()));
+    assert_eq!(confirm_shed(&fleet, &made, &lost), vec![]);
+    assert_eq!(lost.stranded, [of("register")]);
+    assert_eq!(lost.starts_if_shed[0].at.host, "a-h1".into());
+    assert_eq!(lost.shed.len(), 1);
+}
