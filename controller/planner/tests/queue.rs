@@ -339,6 +339,14 @@ fn half_full(sites: usize) -> Fleet {
     fleet
 }
 
+fn first(fleet: &mut Fleet) -> &mut Server {
+    fleet.servers.get_mut(&id("first")).expect("there")
+}
+
+fn elsewhere(fleet: &mut Fleet) -> &mut Host {
+    fleet.hosts.get_mut(&"s1-h00".into()).expect("there")
+}
+
 #[test]
 fn room_is_never_kept_for_one_that_could_have_no_reserve() {
     let comes = |sites: usize, change: &dyn Fn(&mut Fleet)| {
@@ -348,17 +356,12 @@ fn room_is_never_kept_for_one_that_could_have_no_reserve() {
         assert!(made.waiting.contains_key(&id("first").into()));
         made.servers.contains_key(&id("behind"))
     };
-    fn first(fleet: &mut Fleet) -> &mut Server {
-        fleet.servers.get_mut(&id("first")).expect("there")
-    }
-    fn host(fleet: &mut Fleet) -> &mut Host {
-        fleet.hosts.get_mut(&"s1-h00".into()).expect("there")
-    }
     assert!(!comes(2, &|_| ()) && !comes(3, &|_| ()));
-    assert!(comes(2, &|fleet| host(fleet).usable = raidc_planner::HostUse::Cordoned));
-    assert!(comes(2, &|fleet| host(fleet).cpu_milli = 8000));
+    assert!(comes(2, &|fleet| elsewhere(fleet).usable =
+        raidc_planner::HostUse::Cordoned));
+    assert!(comes(2, &|fleet| elsewhere(fleet).cpu_milli = 8000));
     assert!(comes(2, &|fleet| {
-        host(fleet).powered = false;
+        elsewhere(fleet).powered = false;
         first(fleet).warm = true;
     }));
     assert!(comes(2, &|fleet| {

@@ -295,6 +295,11 @@ fn the_less_important_of_two_stops_where_either_would_do() {
     assert_eq!(stopped(&plan), ["kiosk"]);
 }
 
+fn server<'f>(fleet: &'f mut Fleet, name: &str) -> &'f mut Server {
+    let id = ServerId::new("city", name);
+    fleet.servers.get_mut(&id).expect("there")
+}
+
 #[test]
 fn nobody_stops_for_one_that_could_not_start_there_even_so() {
     let stops = |change: &dyn Fn(&mut Fleet)| {
@@ -316,12 +321,6 @@ fn nobody_stops_for_one_that_could_not_start_there_even_so() {
         }),
         "kiosk"
     );
-    fn server<'f>(fleet: &'f mut Fleet, name: &str) -> &'f mut Server {
-        fleet
-            .servers
-            .get_mut(&ServerId::new("city", name))
-            .expect("there")
-    }
     let apart = Some(raidc_planner::Apart {
         group: "g".to_owned(),
         by: raidc_planner::ApartBy::Host,

@@ -148,7 +148,7 @@ fn nobody_stays_down_whose_data_is_known_by_its_reserve_alone() {
     let mut fleet = fleet();
     let register = fleet.servers.get_mut(&of("register")).expect("there");
     let current = register.current.as_mut().expect("placed");
-    current.copy_sites.clear();
+    current.copy_sites = [].into();
     current.backup = Some("a-h1".into());
     fleet.hosts.remove(&"b-h1".into());
     let made = plan(&fleet, &PlanOptions::default());

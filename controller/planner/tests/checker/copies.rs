@@ -332,7 +332,7 @@ fn no_copy_goes_where_no_set_of_its_sites_reaches() {
     );
     // Where its reserve is, its data is: no record of the copy is needed.
     let server = fleet.servers.get_mut(&id(5)).expect("server");
-    server.current.as_mut().expect("a place").copy_sites.clear();
+    server.current.as_mut().expect("a place").copy_sites = [].into();
     let mut others = fleet.sites.keys();
     let other = others.find(|site| **site != home && **site != there);
     let other = other.expect("a third site").clone();
