@@ -4,6 +4,7 @@
 // where it is refuted.
 #![allow(clippy::expect_used, clippy::needless_pass_by_value)]
 
+mod again;
 mod amounts;
 mod devices;
 mod fixture;

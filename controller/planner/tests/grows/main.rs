@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, reason = "a test may fail loudly")]
 
+mod reserves;
+#[path = "../small/mod.rs"]
 mod small;
 
 use raidc_planner::{
@@ -385,71 +387,6 @@ fn what_one_is_granted_never_counts_for_another_that_waits() {
     let made = carry_out(&mut fleet);
     let granted = |name: &str| of(&made, name).granted.cpu_milli;
     assert_eq!((granted("large"), granted("small")), (4000, 2000));
-}
-
-/// One that runs at site a, with its reserve on the second host of site b and copies at these sites.
-fn reserved(copies: &[&str]) -> Fleet {
-    let mut fleet = sites(&["a", "b", "c"]);
-    let mut spec = Server {
-        tenant: "city".into(),
-        cpu_milli: 2000,
-        memory_mib: 1024,
-        storage_mib: 10,
-        copies: 1 + i64::try_from(copies.len()).expect("few"),
-        ..Server::default()
-    };
-    spec.granted = Some(spec.asked());
-    spec.current = Some(raidc_planner::Placement {
-        site: "a".into(),
-        rack: "a-r".into(),
-        host: Some("a-h1".into()),
-        backup: Some("b-h2".into()),
-        copy_sites: copies.iter().map(|&site| site.into()).collect(),
-    });
-    fleet.servers.insert(id("first"), spec);
-    fleet
-}
-
-fn reserve(plan: &Plan) -> Option<&str> {
-    let backup = of(plan, "first").backup.as_ref();
-    backup.map(|spot| spot.host.as_str())
-}
-
-#[test]
-fn a_reserve_that_can_follow_never_moves() {
-    let mut fleet = reserved(&["b"]);
-    ask(&mut fleet, "first").cpu_milli = 3000;
-    let made = carry_out(&mut fleet);
-    assert_eq!(
-        (of(&made, "first").growth.is_none(), reserve(&made)),
-        (true, Some("b-h2"))
-    );
-    // Of more disk it takes nothing more, wherever it is.
-    let mut closed = fleet.racks[&"b-r".into()].clone();
-    closed.state = State::Cordoned;
-    fleet.racks.insert("b-r2".into(), closed);
-    fleet.hosts.get_mut(&"b-h2".into()).expect("host").rack = "b-r2".into();
-    ask(&mut fleet, "first").storage_mib = 50;
-    let made = carry_out(&mut fleet);
-    assert_eq!(
-        (of(&made, "first").growth.is_none(), reserve(&made)),
-        (true, Some("b-h2"))
-    );
-}
-
-#[test]
-fn a_reserve_that_cannot_follow_stays_at_its_site_if_it_can() {
-    let mut fleet = reserved(&["b", "c"]);
-    fleet.hosts.get_mut(&"b-h2".into()).expect("host").cpu_milli = 2000;
-    ask(&mut fleet, "first").cpu_milli = 3000;
-    let made = plan(&fleet, &PlanOptions::default());
-    assert_eq!(reserve(&made), Some("b-h1"));
-    let reasons: Vec<_> = made.moves.iter().map(|moved| moved.reason).collect();
-    assert_eq!(reasons, [raidc_planner::MoveReason::ReserveInvalid]);
-    // A further copy at a closed site does not hold up what needs no more disk.
-    fleet.sites.get_mut(&"c".into()).expect("site").state = State::Cordoned;
-    let made = carry_out(&mut fleet);
-    assert!(of(&made, "first").growth.is_none());
 }
 
 #[test]
