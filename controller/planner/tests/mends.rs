@@ -275,3 +275,27 @@ fn nobody_goes_to_a_rack_that_shares_a_risk_with_a_further_copy() {
     let (host, _, copies) = place(&decide(&fleet), "register");
     assert!(host != "a-h1" && copies.len() == 2, "{host} {copies:?}");
 }
+
+#[test]
+fn no_more_moves_are_made_than_allowed() {
+    let mut fleet = sites(&["a"]);
+    for name in ["one", "two", "alone", "other"] {
+        run(&mut fleet, name, "a-h1", 1, 3);
+    }
+    for name in ["one", "two"] {
+        server(&mut fleet, name).together = Some(Together {
+            group: "g".to_owned(),
+            by: ApartBy::Host,
+        });
+    }
+    fleet.hosts.get_mut(&"a-h1".into()).expect("there").usable = HostUse::Draining;
+    for max_moves in 0..5 {
+        let options = PlanOptions {
+            max_moves,
+            ..PlanOptions::default()
+        };
+        let made = plan(&fleet, &options);
+        assert_eq!(check(&fleet, &made), vec![]);
+        assert_eq!(i64::try_from(made.moves.len()), Ok(max_moves.min(4)));
+    }
+}

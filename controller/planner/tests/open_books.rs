@@ -190,6 +190,62 @@ fn nobody_who_must_start_at_once_is_left_with_a_host_that_falls_asleep() {
 }
 
 #[test]
+fn room_that_was_kept_for_one_that_left_again_never_puts_a_host_to_sleep() {
+    let mut fleet = small::sites(&["a", "b"]);
+    fleet.hosts.remove(&"b-h1".into());
+    let server = Server {
+        tenant: "city".into(),
+        cpu_milli: 2000,
+        memory_mib: 512,
+        current: Some(Placement {
+            site: "b".into(),
+            rack: "b-r".into(),
+            host: Some("b-h2".into()),
+            ..Placement::default()
+        }),
+        ..Server::default()
+    };
+    let large = Server {
+        cpu_milli: 8000,
+        sites_allowed: Some(["b".into()].into()),
+        current: None,
+        ..server.clone()
+    };
+    let warm = Server {
+        copies: 2,
+        warm: true,
+        current: None,
+        ..server.clone()
+    };
+    // A full host beside it: the site may use eight of thirteen cores, and seven are in use.
+    let small = Host {
+        cpu_milli: 5000,
+        ..fleet.hosts[&"b-h2".into()].clone()
+    };
+    fleet.hosts.insert("b-h3".into(), small);
+    let mut full = Server {
+        cpu_milli: 5000,
+        ..server.clone()
+    };
+    full.current.as_mut().expect("placed").host = Some("b-h3".into());
+    fleet.sites.get_mut(&"b".into()).expect("there").ceiling_percent = 62;
+    fleet.servers.insert(ServerId::new("city", "full"), full);
+    fleet.servers.insert(ServerId::new("city", "busy"), server);
+    let mut planner = Planner::new(&fleet, &options());
+    for _ in 0..2 {
+        assert!(
+            planner
+                .admit(ServerId::new("city", "large"), large.clone())
+                .is_err()
+        );
+    }
+    // It runs at site a; that the host of its reserve is on has not changed.
+    let decided = planner.admit(ServerId::new("city", "warm"), warm);
+    let reserve = decided.expect("there is room").backup;
+    assert_eq!(reserve.map(|spot| spot.host), Some("b-h2".into()));
+}
+
+#[test]
 fn the_same_server_never_gets_two_places() {
     let fleet = raidc_planner::Fleet::default();
     let mut planner = Planner::new(&fleet, &options());

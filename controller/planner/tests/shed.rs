@@ -257,6 +257,13 @@ fn nobody_stops_who_would_not_help_for_one_of_whom_nothing_is_known() {
     let plan = decide(&fleet);
     assert_eq!(check(&fleet, &plan), vec![]);
     assert_eq!(stopped(&plan), [""; 0]);
+    // Nor for what it may have too little of.
+    let mut small = fleet.clone();
+    small.racks.get_mut(&"a-r".into()).expect("there").max_watts = None;
+    small.hosts.get_mut(&"a-h1".into()).expect("there").memory_mib = 8000;
+    let plan = decide(&small);
+    assert_eq!(check(&small, &plan), vec![]);
+    assert_eq!(stopped(&plan), [""; 0]);
     // Beside it one that draws the same whether it works or rests.
     let even = raidc_planner::Host {
         usable: HostUse::Usable,
