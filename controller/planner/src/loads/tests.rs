@@ -94,10 +94,10 @@ fn no_site_is_weighed_that_is_too_full_and_of_very_many_only_the_best() {
 }
 
 /// Sites with hosts of so many cores and as many GiB each, and a server for each size, which stores 10 MiB.
-fn fleet(sites: &[&[i64]], sizes: &[i64]) -> Fleet {
+fn fleet(hosts: &[&[i64]], sizes: &[i64]) -> Fleet {
     let mut fleet = Fleet::default();
     fleet.tenants.insert("city".into(), Tenant::default());
-    for (at, hosts) in sites.iter().enumerate() {
+    for (at, here) in hosts.iter().enumerate() {
         let site = Site {
             ceiling_percent: 100,
             cpu_overcommit_percent: 100,
@@ -109,7 +109,7 @@ fn fleet(sites: &[&[i64]], sizes: &[i64]) -> Fleet {
             ..Rack::default()
         };
         fleet.racks.insert(format!("s{at}-r").into(), rack);
-        for (number, &cores) in hosts.iter().enumerate() {
+        for (number, &cores) in here.iter().enumerate() {
             let host = Host {
                 site: format!("s{at}").into(),
                 rack: format!("s{at}-r").into(),
@@ -140,7 +140,7 @@ fn phases_of(hosts: &[i64], sizes: &[i64]) -> Vec<usize> {
     let world = world::build(&fleet);
     let phases = phases(&world);
     (0..world.servers.len())
-        .map(|server| phases[world.class(server)])
+        .map(|server| phases[world.class_of(server)])
         .collect()
 }
 
@@ -154,7 +154,7 @@ fn the_scarcest_sizes_come_first() {
     let fleet = fleet(&[&[16, 8], &[8]], &[9, 5]);
     let world = world::build(&fleet);
     let rooms = rooms(&world);
-    let room = |server: usize| rooms[world.class(server)].clone();
+    let room = |server: usize| rooms[world.class_of(server)].clone();
     let gib = 1024;
     assert_eq!(room(0), [[16_000, 16 * gib], [0, 0]]);
     assert_eq!(room(1), [[24_000, 24 * gib], [8000, 8 * gib]]);
@@ -187,10 +187,10 @@ fn what_was_chosen_counts_for_those_that_come_after_it() {
         .choose(&world, 0, CALM)
         .map(|sites| (sites.primary, sites.backup));
     assert_eq!(chosen, Some((0, Some(1))));
-    let demand = world.servers[0].demand;
+    let demand = world.class(0).demand;
     assert_eq!((loads.used[0], loads.pair[1]), (demand, demand));
     assert_eq!(loads.storage, [10, 10, 0]);
-    let phase = loads.phase(world.class(0));
+    let phase = loads.phase(world.class_of(0));
     assert_eq!(phase, PHASES - 1);
     // The second goes where the first is not.
     let chosen = loads.choose(&world, 1, CALM).map(|sites| sites.primary);
@@ -231,7 +231,7 @@ fn no_server_is_sent_where_it_cannot_be() {
     assert_eq!(
         goes(&|fleet, _| {
             site(fleet, &|site| {
-                (site.storage_mib, site.storage_taken_mib) = (Some(9), 9)
+                (site.storage_mib, site.storage_taken_mib) = (Some(9), 9);
             });
             for server in fleet.servers.values_mut() {
                 server.storage_mib = 0;
