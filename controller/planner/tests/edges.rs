@@ -274,3 +274,59 @@ fn nobody_is_overlooked_in_a_loss_beside_one_that_is_gone() {
     let lost = simulate_loss(&fleet, &decide(&fleet), &Scenario::Site("a".into()));
     assert_eq!((lost.starts.len(), lost.wake.len()), (1, 0));
 }
+
+#[test]
+fn no_two_plans_that_differ_are_taken_for_one() {
+    let base = || {
+        let mut fleet = sites(&["a", "b", "c"]);
+        run(&mut fleet, "register", "a-h1", Some("b-h1"), 2);
+        racked(&mut fleet, "c", &[(device("d", 60, 1), Some(1))]);
+        fleet
+    };
+    let name = |change: &dyn Fn(&mut Fleet)| {
+        let mut fleet = base();
+        change(&mut fleet);
+        decide(&fleet).id
+    };
+    let register = |fleet: &mut Fleet, change: &dyn Fn(&mut Server)| {
+        change(fleet.servers.get_mut(&of("register")).expect("there"));
+    };
+    let place = |fleet: &mut Fleet, change: &dyn Fn(&mut Placement)| {
+        register(fleet, &|server| change(server.current.as_mut().expect("placed")));
+    };
+    let mut names = vec![
+        name(&|_| ()),
+        name(&|fleet| place(fleet, &|at| at.host = Some("a-h2".into()))),
+        name(&|fleet| place(fleet, &|at| at.backup = Some("b-h2".into()))),
+        name(&|fleet| register(fleet, &|server| server.copies = 3)),
+        name(&|fleet| {
+            let spec = fleet.colocations.values_mut().next().expect("there");
+            spec.current.get_mut("d").expect("placed").lowest_unit = 2;
+        }),
+        name(&|fleet| {
+            let spec = fleet.colocations.values_mut().next().expect("there");
+            spec.devices[0].name = "e".to_owned();
+            spec.current.clear();
+        }),
+        name(&|fleet| drop(fleet.servers.insert(of("large"), server(99, 1)))),
+        name(&|fleet| drop(fleet.servers.insert(of("huge"), server(99, 1)))),
+        name(&|fleet| {
+            register(fleet, &|server| {
+                server.granted = Some(server.asked());
+                server.cpu_milli = 99_000;
+            });
+        }),
+        name(&|fleet| drop(fleet.servers.remove(&of("register")))),
+    ];
+    assert_eq!(names[0], name(&|_| ()));
+    // Nor two names that are one when put together.
+    for (namespace, name) in [("ci", "tyx"), ("cit", "yx")] {
+        let mut fleet = base();
+        fleet.servers.insert(ServerId::new(namespace, name), server(1, 1));
+        names.push(decide(&fleet).id);
+    }
+    let all = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), all, "{names:?}");
+}

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a test may fail loudly")]
 
+mod counted;
 mod reserves;
 #[path = "../small/mod.rs"]
 mod small;
