@@ -299,3 +299,21 @@ fn no_more_moves_are_made_than_allowed() {
         assert_eq!(i64::try_from(made.moves.len()), Ok(max_moves.min(4)));
     }
 }
+
+#[test]
+fn one_that_was_released_starts_where_its_room_was_kept() {
+    for host in ["b-h1", "b-h2"] {
+        let mut fleet = sites(&["a", "b"]);
+        run(&mut fleet, "register", "a-h1", 1, 3);
+        reserve(&mut fleet, "register", Some(host), &["b"]);
+        fleet.sites.get_mut(&"a".into()).expect("there").state = State::Fenced;
+        server(&mut fleet, "register").released = true;
+        assert_eq!(place(&decide(&fleet), "register").0, host);
+        // One that was not released stays where it is, whatever is known of it.
+        server(&mut fleet, "register").released = false;
+        assert_eq!(
+            place(&plan(&fleet, &PlanOptions::default()), "register").0,
+            "a-h1"
+        );
+    }
+}
