@@ -6,7 +6,7 @@ mod small;
 
 use raidc_planner::{
     Colocation, ColocationId, Device, DevicePosition, Fleet, HostName, Placement, Plan, PlanOptions, Quota,
-    Scenario, Server, ServerId, State, Tenant, check, confirm_waiting, plan, simulate_loss,
+    Scenario, Server, ServerId, State, Tenant, check, confirm_waiting, explain, plan, simulate_loss,
 };
 use small::{Shape, fleet_of, sites};
 
@@ -329,4 +329,25 @@ fn no_two_plans_that_differ_are_taken_for_one() {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), all, "{names:?}");
+}
+
+#[test]
+fn a_colocation_is_never_left_without_a_word_on_where_it_stands_and_what_is_left() {
+    let mut fleet = sites(&["a", "b"]);
+    let devices = [(device("d", 60, 2), Some(1)), (device("e", 40, 1), Some(5))];
+    racked(&mut fleet, "c", &devices);
+    let id = ColocationId::new("city", "c");
+    let told = explain(&fleet, &decide(&fleet), &id.into());
+    assert_eq!(
+        told.placed,
+        [
+            "device d stands at b, rack b-r, units 1 to 2",
+            "device e stands at b, rack b-r, unit 5",
+        ]
+    );
+    let closed = ["a", "b"].map(|site| told.sites[&site.into()].closed.is_some());
+    assert_eq!(closed, [true, false]);
+    // 2000 W but for the host that is on and the devices, and 42 units but for three.
+    let left = told.sites[&"b".into()].refused.keys();
+    assert_eq!(left.collect::<Vec<_>>(), ["b-r: 1800 W and 39 U free"]);
 }
