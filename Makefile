@@ -38,7 +38,7 @@ bench-planner: ## The planner's promises in numbers, each beside a yardstick of 
 
 .PHONY: mutants
 MUTANTS ?= checker/**/*.rs place.rs fits.rs score.rs copies.rs reserves.rs protect.rs loss.rs apart.rs together.rs \
-  world/power.rs state.rs colocate.rs admit.rs quota.rs
+  world/power.rs state.rs colocate/**/*.rs admit.rs quota.rs claim.rs loads.rs shed/**/*.rs grow.rs bulk.rs mend.rs
 mutants: ## Change the planner's code in a thousand places and see whether a test notices (hours; MUTANTS=place.rs for one file)
 	env -u CARGO_TARGET_DIR CARGO_PROFILE_DEV_DEBUG=0 cargo mutants -p raidc-planner -o target --timeout 120 \
 	  $(foreach file,$(MUTANTS),-f 'controller/planner/src/$(file)') \

@@ -178,7 +178,7 @@ fn pass(engine: &mut Engine<'_, '_>, used: &mut Use, batches: bool) -> bool {
         }
     }
     engine.starving.append(&mut hopeless);
-    claims.release(engine, used);
+    claims.release(engine);
     changed
 }
 

@@ -57,13 +57,12 @@ impl Claims {
         self.servers.push(server);
     }
 
-    /// Gives all of it back.
-    pub(crate) fn release(self, engine: &mut Engine<'_, '_>, used: &mut Use) {
+    /// Gives all of it back. What was counted against quotas ends with the walk.
+    pub(crate) fn release(self, engine: &mut Engine<'_, '_>) {
         for server in self.servers.into_iter().rev() {
-            let (world, wanted) = (engine.world, &engine.world.servers[server]);
+            let world = engine.world;
             engine.books.remove_backup(world, server);
             engine.books.unclaim(world, server);
-            used.take(wanted.tenant, &quota::of_server(wanted));
         }
     }
 }

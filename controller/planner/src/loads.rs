@@ -292,3 +292,6 @@ fn share(part: i64, whole: i64) -> i64 {
         part.saturating_mul(1 << 20) / whole
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -188,3 +188,96 @@ pub(crate) fn inefficiency_of(idle_mw: i64, capacity: Amount, offered: Amount, w
 pub(crate) fn inefficiency(world: &World<'_>, host: usize) -> i64 {
     world.hosts[host].inefficiency
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAPACITY: Amount = [1024, 1024];
+
+    fn direction(demand: Amount, capacity: Amount) -> Direction {
+        Direction::of(demand, capacity, inverse(capacity))
+    }
+
+    #[test]
+    fn what_is_asked_never_drowns_in_rounding_or_leaves_its_bounds() {
+        let of = |demand: Amount| direction(demand, CAPACITY);
+        let [half, quarter] = [ONE / 2, ONE / 4];
+        assert_eq!(of([512, 256]).shares, [ONE, half]);
+        assert_eq!(of([512, 256]).norm, ONE * ONE + half * half);
+        assert_eq!(of([2, 1]).shares, [half, quarter]);
+        assert_eq!(of([256, 768]).shares, [quarter, 3 * quarter]);
+        assert_eq!(of([0, 0]), Direction::default());
+        // The smallest that can be told apart is not made smaller.
+        assert_eq!(direction([1, 3], [1 << 20; DIMS]).shares, [1, 3]);
+        assert_eq!(direction([ONE, 0], [1 << 20; DIMS]).shares, [ONE, 0]);
+        assert_eq!(direction([ONE + 1, 0], [1 << 20; DIMS]).shares, [half, 0]);
+        assert_eq!(inverse([0, -1]), [0, 0]);
+        let free = |free: Amount| shares(free, CAPACITY, inverse(CAPACITY));
+        assert_eq!(free([512, 256]), [half, quarter]);
+        assert_eq!(free([-5, 2048]), [0, ONE]);
+    }
+
+    #[test]
+    fn a_like_shape_never_costs_more_than_an_unlike_one() {
+        let asked = |demand: Amount| direction(demand, CAPACITY);
+        assert_eq!(misfit_of([200, 100], asked([512, 256])), 0);
+        assert_eq!(misfit_of([100, 0], asked([0, 512])), ONE);
+        assert_eq!(misfit_of([100, 100], asked([512, 0])), ONE / 2);
+        // Squares of sines: 9/25, and 1/5 of a right angle.
+        assert_eq!(misfit_of([4, 3], asked([512, 0])), ONE * 9 / 25);
+        assert_eq!(misfit_of([3, 4], asked([512, 256])), ONE / 5);
+        assert_eq!(misfit_of([0, 0], asked([512, 256])), ONE);
+        assert_eq!(misfit_of([100, 100], asked([0, 0])), ONE);
+    }
+
+    fn standing() -> Standing {
+        Standing {
+            capacity: CAPACITY,
+            inverse: inverse(CAPACITY),
+            free: [768, 384],
+            unused: [1024, 512],
+            most_reserved: [256, 128],
+            kind: KIND,
+            order: 1 << 24,
+            on_now: true,
+        }
+    }
+
+    #[test]
+    fn a_tight_fit_never_costs_more_than_a_loose_one() {
+        // Of like shape: a quarter and an eighth of the host are left.
+        let left = ONE / 4 + ONE / 8;
+        assert_eq!(standing().primary([512, 256], i64::MAX), KIND + LEFT * left);
+        let tighter = standing().primary([768, 384], i64::MAX);
+        assert_eq!(tighter, KIND);
+        for below in [KIND, KIND + LEFT * left] {
+            assert!(standing().primary([512, 256], below) >= below);
+        }
+    }
+
+    #[test]
+    fn a_reserve_that_shares_what_is_reserved_never_costs_more_than_one_that_does_not() {
+        // Nothing more is reserved at most; three quarters and three eighths are left.
+        let left = ONE * 3 / 4 + ONE * 3 / 8;
+        assert_eq!(standing().backup([256, 128], i64::MAX), (1 << 24) + left);
+        let grows = standing().backup([512, 128], i64::MAX);
+        assert_eq!(grows, ((ONE / 4) << 28) + (1 << 24) + left - ONE / 4);
+        let both = standing().backup([512, 256], i64::MAX);
+        assert_eq!(both >> 28, ONE / 4 + ONE / 8);
+        assert!(standing().backup([512, 128], 1 << 24) >= 1 << 24);
+        assert_eq!(backup_cost((3 << 28) + (2 << 24) + 77), 3 + 2 * ONE);
+    }
+
+    #[test]
+    fn a_host_that_draws_more_for_what_it_offers_never_counts_as_efficient() {
+        let of = |idle_mw: i64, capacity: Amount| inefficiency_of(idle_mw, capacity, [4000, 4000], [1, 3]);
+        // A quarter of the cores, which count for a quarter, and half the memory: 7/16 of the fleet, in thousandths (of 1024).
+        assert_eq!(of(100_000, [1000, 2000]), 100_000 * 16 / 7 / 1024);
+        assert!(of(200_000, [1000, 2000]) > of(100_000, [1000, 2000]));
+        assert!(of(100_000, [1000, 1000]) > of(100_000, [1000, 2000]));
+        assert!(of(100_000, [2000, 1000]) > of(100_000, [1000, 2000]));
+        assert_eq!(of(100_000, [0, 0]), KIND / 2);
+        assert_eq!(of(i64::MAX >> 31, [1, 0]), KIND / 2);
+    }
+}

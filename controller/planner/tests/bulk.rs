@@ -89,6 +89,26 @@ fn a_batch_never_breaks_a_rule_and_is_not_planned_anew() {
 }
 
 #[test]
+fn a_batch_never_goes_beyond_a_quota_or_takes_in_what_makes_no_sense() {
+    let mut fleet = fleet(100);
+    let quota = raidc_planner::Quota {
+        servers: Some(90),
+        ..raidc_planner::Quota::default()
+    };
+    fleet
+        .tenants
+        .insert("city".into(), raidc_planner::Tenant { quota });
+    let wrong = ServerId::new("city", "vm-0007");
+    if let Some(server) = fleet.servers.get_mut(&wrong) {
+        server.cpu_milli = 0;
+    }
+    let made = decide(&fleet);
+    assert_eq!(check(&fleet, &made), vec![]);
+    assert_eq!(made.servers.len(), 90);
+    assert!(made.waiting.contains_key(&wrong.into()));
+}
+
+#[test]
 fn a_batch_that_does_not_fit_never_jumps_the_queue() {
     let fleet = fleet(1000);
     let made = decide(&fleet);

@@ -344,3 +344,56 @@ fn more_devices_than_sites_are_never_looked_for_at_length() {
         begun.elapsed()
     );
 }
+
+#[test]
+fn devices_that_fit_in_one_way_only_never_wait() {
+    // Units, and watts that others use, of the two racks; whichever comes first. The devices are as high as three and two and two
+    // units, or as hungry: the first has to go where nothing else fits beside it.
+    for (units, used, devices) in [
+        ([4, 3], [0, 0], [(3, 10), (2, 10), (2, 10)]),
+        ([9, 9], [600, 700], [(1, 300), (1, 200), (1, 200)]),
+    ] {
+        for turn in [false, true] {
+            let order = |mut two: [i64; 2]| {
+                if turn {
+                    two.reverse();
+                }
+                two
+            };
+            let mut fleet = racks(&order(units));
+            for (rack, used) in fleet.racks.values_mut().zip(order(used)) {
+                rack.other_watts = used;
+            }
+            let devices = devices.iter().zip(["x", "y", "z"]);
+            let devices = devices.map(|(&(units, watts), name)| device(name, units, watts, 1));
+            ask(&mut fleet, "x", devices.collect());
+            assert_eq!(waits(&fleet), None, "{units:?} {used:?} {turn}");
+        }
+    }
+}
+
+#[test]
+fn a_record_of_units_that_are_taken_is_told_and_no_device_stands_twice() {
+    let mut fleet = racks(&[10]);
+    ask(
+        &mut fleet,
+        "x",
+        vec![device("d", 2, 60, 1), device("d", 2, 60, 1)],
+    );
+    let spec = fleet.colocations.get_mut(&id("x")).expect("there");
+    let at = raidc_planner::DevicePosition {
+        rack: "a-r0".into(),
+        lowest_unit: 3,
+    };
+    spec.current.insert("d".to_owned(), at);
+    let made = decide(&fleet);
+    let rack = &made.racks[&"a-r0".into()];
+    assert_eq!((rack.committed_watts, rack.units_free), (60, 8));
+    assert!(made.problems.is_empty(), "{:?}", made.problems);
+    // Another's equipment is said to be in the upper one of the two.
+    let taken = raidc_planner::UnitRange { lowest: 4, units: 1 };
+    fleet.racks.get_mut(&"a-r0".into()).expect("there").units_taken = vec![taken];
+    let told = decide(&fleet).problems;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].message.contains("units 3 to 4"), "{told:?}");
+}

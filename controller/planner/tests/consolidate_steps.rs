@@ -3,6 +3,7 @@
 // Shared with tests that use more of it.
 #[allow(dead_code)]
 mod fleets;
+mod small;
 
 use proptest::prelude::*;
 use raidc_planner::{
@@ -214,4 +215,36 @@ fn a_host_with_one_server_that_rests_is_never_half_emptied() {
         assert_ne!(step.from.host, "talsi-r1-h1".into());
     }
     assert_eq!(proposal.order.len(), 4);
+}
+
+#[test]
+fn no_move_is_proposed_that_does_not_pay() {
+    let mut fleet = small::sites(&["a"]);
+    for (name, host, memory_mib) in [("large", "a-h1", 4096), ("little", "a-h2", 1000)] {
+        let server = Server {
+            tenant: "city".into(),
+            cpu_milli: 1000,
+            memory_mib,
+            current: Some(Placement {
+                site: "a".into(),
+                rack: "a-r".into(),
+                host: Some(host.into()),
+                ..Placement::default()
+            }),
+            ..Server::default()
+        };
+        fleet.servers.insert(ServerId::new("city", name), server);
+    }
+    let now = settled(&fleet);
+    // The host draws 100 W; to move its server costs 10 kJ, which has to be saved one and a half times over: in 150 s.
+    let moves = |horizon_seconds: i64| {
+        let options = ConsolidationOptions {
+            horizon_seconds,
+            joules_per_mib: 10,
+            margin_percent: 150,
+            ..ConsolidationOptions::default()
+        };
+        consolidate(&fleet, &now, &options).moves.len()
+    };
+    assert_eq!((moves(150), moves(151)), (0, 1));
 }

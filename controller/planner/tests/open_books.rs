@@ -1,8 +1,11 @@
 //! The planner that keeps its books, and consolidation, on random fleets. No I/O.
 
+#![allow(clippy::expect_used, reason = "a test may fail loudly")]
+
 // Shared with tests that use more of it.
 #[allow(dead_code)]
 mod fleets;
+mod small;
 
 use proptest::prelude::*;
 use raidc_planner::{
@@ -71,6 +74,175 @@ proptest! {
         let none = ConsolidationOptions { max_moves: 0, ..ConsolidationOptions::default() };
         prop_assert_eq!(consolidate(&fleet, &first, &none).moves, vec![]);
     }
+}
+
+#[test]
+fn one_that_has_left_never_counts_against_its_quota() {
+    let mut fleet = small::sites(&["a"]);
+    let quota = raidc_planner::Quota {
+        servers: Some(1),
+        ..raidc_planner::Quota::default()
+    };
+    fleet.tenants.insert("city".into(), Tenant { quota });
+    let mut planner = Planner::new(&fleet, &options());
+    let [one, two] = ["one", "two"].map(|name| ServerId::new("city", name));
+    let server = Server {
+        tenant: "city".into(),
+        cpu_milli: 1000,
+        memory_mib: 512,
+        ..Server::default()
+    };
+    assert!(planner.admit(one.clone(), server.clone()).is_ok());
+    assert!(planner.admit(two.clone(), server.clone()).is_err());
+    assert!(planner.remove(&one));
+    assert!(planner.admit(two, server).is_ok());
+}
+
+#[test]
+fn reserves_that_can_share_a_host_are_packed_and_no_other_is_touched() {
+    let mut fleet = small::sites(&["a", "b", "c", "d"]);
+    let closed = Rack {
+        state: raidc_planner::State::Cordoned,
+        ..fleet.racks[&"b-r".into()].clone()
+    };
+    fleet.racks.insert("b-r2".into(), closed);
+    let third = Host {
+        rack: "b-r2".into(),
+        ..fleet.hosts[&"b-h2".into()].clone()
+    };
+    fleet.hosts.insert("b-h3".into(), third);
+    let kept = [
+        ("one", "a", "b-h1"),
+        ("two", "d", "b-h2"),
+        ("in-a-closed-rack", "a", "b-h3"),
+        ("at-a-closed-site", "a", "c-h2"),
+        ("no-longer-allowed", "d", "b-h2"),
+    ];
+    for (name, site, reserve) in kept {
+        let server = Server {
+            tenant: "city".into(),
+            cpu_milli: 1000,
+            memory_mib: 512,
+            copies: 2,
+            sites_allowed: (name == "no-longer-allowed").then(|| [site.into()].into()),
+            current: Some(Placement {
+                site: site.into(),
+                rack: format!("{site}-r").into(),
+                host: Some(format!("{site}-h1").into()),
+                backup: Some(reserve.into()),
+                copy_sites: [reserve[..1].into()].into(),
+            }),
+            ..Server::default()
+        };
+        fleet.servers.insert(ServerId::new("city", name), server);
+    }
+    fleet.sites.get_mut(&"c".into()).expect("there").state = raidc_planner::State::Cordoned;
+    let mut planner = Planner::new(&fleet, &options());
+    let reserves = |planner: &Planner<'_>| {
+        let now = planner.fleet();
+        kept.map(|(name, ..)| {
+            let current = now.servers[&ServerId::new("city", name)].current.clone();
+            current.expect("placed").backup.map(|host| host.to_string())
+        })
+    };
+    let before = kept.map(|(.., reserve)| Some(reserve.to_owned()));
+    assert_eq!(reserves(&planner), before);
+    assert!(planner.repack());
+    let after = reserves(&planner);
+    assert_eq!(after[0], after[1]);
+    assert_eq!(after[2..], before[2..]);
+}
+
+#[test]
+fn nobody_who_must_start_at_once_is_left_with_a_host_that_falls_asleep() {
+    let mut fleet = small::sites(&["a", "b"]);
+    let at = |host: &str, backup: Option<&str>| Placement {
+        site: host[..1].into(),
+        rack: format!("{}-r", &host[..1]).into(),
+        host: Some(host.into()),
+        backup: backup.map(HostName::from),
+        copy_sites: backup.map(|host| host[..1].into()).into_iter().collect(),
+    };
+    let busy = ServerId::new("city", "busy");
+    let register = ServerId::new("city", "register");
+    let server = Server {
+        tenant: "city".into(),
+        cpu_milli: 1000,
+        memory_mib: 512,
+        current: Some(at("b-h2", None)),
+        ..Server::default()
+    };
+    let warm = Server {
+        copies: 2,
+        warm: true,
+        current: Some(at("a-h1", Some("b-h2"))),
+        ..server.clone()
+    };
+    fleet.servers = [(busy.clone(), server), (register.clone(), warm)].into();
+    let mut planner = Planner::new(&fleet, &options());
+    let reserve = |planner: &Planner<'_>| {
+        let current = planner.fleet().servers[&register].current.clone();
+        current.expect("placed").backup
+    };
+    assert_eq!(reserve(&planner), Some("b-h2".into()));
+    assert!(planner.remove(&busy));
+    assert_eq!(reserve(&planner), Some("b-h1".into()));
+}
+
+#[test]
+fn room_that_was_kept_for_one_that_left_again_never_puts_a_host_to_sleep() {
+    let mut fleet = small::sites(&["a", "b"]);
+    fleet.hosts.remove(&"b-h1".into());
+    let server = Server {
+        tenant: "city".into(),
+        cpu_milli: 2000,
+        memory_mib: 512,
+        current: Some(Placement {
+            site: "b".into(),
+            rack: "b-r".into(),
+            host: Some("b-h2".into()),
+            ..Placement::default()
+        }),
+        ..Server::default()
+    };
+    let large = Server {
+        cpu_milli: 8000,
+        sites_allowed: Some(["b".into()].into()),
+        current: None,
+        ..server.clone()
+    };
+    let warm = Server {
+        copies: 2,
+        warm: true,
+        current: None,
+        ..server.clone()
+    };
+    // A full host beside it: the site may use eight of thirteen cores, and seven are in use.
+    let small = Host {
+        cpu_milli: 5000,
+        ..fleet.hosts[&"b-h2".into()].clone()
+    };
+    fleet.hosts.insert("b-h3".into(), small);
+    let mut full = Server {
+        cpu_milli: 5000,
+        ..server.clone()
+    };
+    full.current.as_mut().expect("placed").host = Some("b-h3".into());
+    fleet.sites.get_mut(&"b".into()).expect("there").ceiling_percent = 62;
+    fleet.servers.insert(ServerId::new("city", "full"), full);
+    fleet.servers.insert(ServerId::new("city", "busy"), server);
+    let mut planner = Planner::new(&fleet, &options());
+    for _ in 0..2 {
+        assert!(
+            planner
+                .admit(ServerId::new("city", "large"), large.clone())
+                .is_err()
+        );
+    }
+    // It runs at site a; that the host of its reserve is on has not changed.
+    let decided = planner.admit(ServerId::new("city", "warm"), warm);
+    let reserve = decided.expect("there is room").backup;
+    assert_eq!(reserve.map(|spot| spot.host), Some("b-h2".into()));
 }
 
 #[test]

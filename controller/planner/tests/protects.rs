@@ -5,8 +5,8 @@
 mod small;
 
 use raidc_planner::{
-    Fleet, HostName, Placement, Plan, PlanOptions, Scenario, Server, ServerId, ServerPlan, SiteSet, State,
-    check, plan, simulate_loss,
+    Fleet, HostName, HostUse, Placement, Plan, PlanOptions, Scenario, Server, ServerId, ServerPlan, SiteSet,
+    State, check, plan, simulate_loss,
 };
 use small::sites;
 
@@ -113,6 +113,102 @@ fn a_copy_that_can_be_had_is_never_given_up_for_one_that_cannot() {
     current.expect("placed").copy_sites = SiteSet::default();
     let copies = decided(&decide(&fleet)).copy_sites.len();
     assert_eq!(copies, 1);
+}
+
+#[test]
+fn a_reserve_never_takes_the_site_that_leaves_the_further_copy_none() {
+    let mut fleet = sites(&["a", "b", "c", "d"]);
+    // The second site shares a risk with each of the others; those two share none.
+    for (site, risks) in [("b", &["rail", "river"][..]), ("c", &["rail"]), ("d", &["river"])] {
+        let site = fleet.sites.get_mut(&site.into()).expect("there");
+        site.shared_risks = risks.iter().map(|&risk| risk.into()).collect();
+    }
+    runs(&mut fleet, "b-h1", 3, false);
+    let current = fleet
+        .servers
+        .get_mut(&register())
+        .expect("there")
+        .current
+        .as_mut();
+    let current = current.expect("placed");
+    (current.backup, current.copy_sites) = (None, [].into());
+    let made = decide(&fleet);
+    let copies: Vec<&str> = decided(&made)
+        .copy_sites
+        .iter()
+        .map(raidc_planner::SiteName::as_str)
+        .collect();
+    assert_eq!(copies, ["c", "d"]);
+    assert!(decided(&made).unprotected.is_none());
+}
+
+/// The sites of its copies when it has these on record, no reserve, and so many copies in its policy.
+fn keeps(fleet: &Fleet, copies: i64, recorded: &[&str]) -> Vec<String> {
+    let mut fleet = fleet.clone();
+    runs(&mut fleet, "b-h1", copies, false);
+    let current = fleet
+        .servers
+        .get_mut(&register())
+        .expect("there")
+        .current
+        .as_mut();
+    let current = current.expect("placed");
+    current.backup = None;
+    current.copy_sites = recorded.iter().map(|&site| site.into()).collect();
+    let made = decide(&fleet);
+    let copies = decided(&made).copy_sites.iter();
+    copies.map(ToString::to_string).collect()
+}
+
+#[test]
+fn no_copy_is_ever_forgotten_for_want_of_a_host_to_start_on() {
+    let mut fleet = sites(&["a", "b", "c", "d"]);
+    fleet.sites.get_mut(&"d".into()).expect("there").state = State::Cordoned;
+    for host in ["b-h1", "b-h2"] {
+        fleet.hosts.get_mut(&host.into()).expect("there").usable = HostUse::Cordoned;
+    }
+    // One too few can be had: those there are stay, with a reserve where there is a host, and without one.
+    assert_eq!(keeps(&fleet, 4, &["b", "c"]), ["b", "c"]);
+    fleet.sites.get_mut(&"c".into()).expect("there").state = State::Cordoned;
+    assert_eq!(keeps(&fleet, 4, &["b"]), ["b"]);
+    assert_eq!(keeps(&fleet, 3, &["b", "c"]), ["b", "c"]);
+    // A site that is proven to be off keeps nothing.
+    fleet.sites.get_mut(&"c".into()).expect("there").state = State::Fenced;
+    assert_eq!(keeps(&fleet, 4, &["b", "c"]), ["b"]);
+    // One that is being emptied keeps them until there is another place.
+    let mut fleet = sites(&["a", "b"]);
+    fleet.sites.get_mut(&"b".into()).expect("there").state = State::Draining;
+    assert_eq!(keeps(&fleet, 2, &["b"]), ["b"]);
+    // Of two that share a risk only one counts.
+    let mut fleet = sites(&["a", "b", "c"]);
+    for site in ["b", "c"] {
+        let site = fleet.sites.get_mut(&site.into()).expect("there");
+        site.shared_risks.insert("river".into());
+    }
+    assert_eq!(keeps(&fleet, 4, &["b", "c"]).len(), 1);
+    for host in fleet.hosts.values_mut() {
+        host.usable = HostUse::Cordoned;
+    }
+    assert_eq!(keeps(&fleet, 4, &["b", "c"]).len(), 1);
+}
+
+#[test]
+fn no_copy_leaves_a_site_for_one_with_more_room() {
+    let mut fleet = sites(&["a", "b", "c", "d"]);
+    for server in 0..3 {
+        runs(&mut fleet, "b-h1", 1, false);
+        let mut full = fleet.servers.remove(&register()).expect("there");
+        full.storage_mib = 100;
+        let current = full.current.as_mut().expect("placed");
+        (current.backup, current.copy_sites) = (None, [].into());
+        let site = ["b", "c", "d"][server];
+        (current.site, current.rack) = (site.into(), format!("{site}-r").into());
+        current.host = Some(HostName::from(format!("{site}-h1")));
+        if site != "b" {
+            fleet.servers.insert(ServerId::new("city", site), full);
+        }
+    }
+    assert_eq!(keeps(&fleet, 3, &["c", "d"]), ["c", "d"]);
 }
 
 #[test]

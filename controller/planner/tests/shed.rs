@@ -8,7 +8,7 @@ mod small;
 
 use proptest::prelude::*;
 use raidc_planner::{
-    ExcessOf, Fleet, HostName, Placement, Plan, PlanOptions, Server, ServerId, ShedReason, check,
+    ExcessOf, Fleet, HostName, HostUse, Placement, Plan, PlanOptions, Server, ServerId, ShedReason, check,
     confirm_shed, plan, simulate_loss,
 };
 use small::two_full_sites;
@@ -212,6 +212,148 @@ fn a_checker_never_lets_a_wrong_stop_pass() {
     let mut wrong = decide(&whole);
     wrong.shed.clone_from(&right.shed);
     assert_ne!(check(&whole, &wrong).len(), 0, "without need");
+}
+
+#[test]
+fn nobody_who_has_to_stop_is_ever_left_out_of_a_plan() {
+    // The hosts are full to the last core and MiB, or nearly; there is more than enough power.
+    let short = |slack: i64, change: &dyn Fn(&mut Fleet)| {
+        let mut fleet = full();
+        for rack in fleet.racks.values_mut() {
+            rack.feeds[0].watts = 500;
+        }
+        for host in fleet.hosts.values_mut() {
+            (host.cpu_milli, host.memory_mib) = (host.cpu_milli + slack, host.memory_mib + slack);
+        }
+        change(&mut fleet);
+        let right = decide(&fleet);
+        assert_eq!(check(&fleet, &right), vec![]);
+        assert_eq!(stopped(&right), ["kiosk"]);
+        let mut silent = right.clone();
+        silent.shed.clear();
+        let faults = check(&fleet, &silent);
+        let left_out = |fault: &raidc_planner::Fault| {
+            fault.rule == raidc_planner::Rule::Shed && fault.message.contains("runs on")
+        };
+        assert!(faults.iter().any(left_out), "{faults:#?}");
+    };
+    for slack in [0, 100] {
+        short(slack, &|fleet| cut(fleet, "a", 175));
+        short(slack, &|fleet| {
+            fleet.hosts.get_mut(&"a-h1".into()).expect("there").cpu_milli = 7500;
+        });
+        short(slack, &|fleet| {
+            fleet.hosts.get_mut(&"a-h1".into()).expect("there").memory_mib = 8000;
+        });
+    }
+}
+
+#[test]
+fn nobody_stops_who_would_not_help_for_one_of_whom_nothing_is_known() {
+    let mut fleet = full();
+    cut(&mut fleet, "a", 160);
+    let host = fleet.hosts.get_mut(&"a-h1".into()).expect("there");
+    host.usable = HostUse::NotReady;
+    let plan = decide(&fleet);
+    assert_eq!(check(&fleet, &plan), vec![]);
+    assert_eq!(stopped(&plan), [""; 0]);
+    // Nor for what it may have too little of.
+    let mut small = fleet.clone();
+    small.racks.get_mut(&"a-r".into()).expect("there").max_watts = None;
+    small.hosts.get_mut(&"a-h1".into()).expect("there").memory_mib = 8000;
+    let plan = decide(&small);
+    assert_eq!(check(&small, &plan), vec![]);
+    assert_eq!(stopped(&plan), [""; 0]);
+    // Beside it one that draws the same whether it works or rests.
+    let even = raidc_planner::Host {
+        usable: HostUse::Usable,
+        max_watts: 100,
+        ..fleet.hosts[&"a-h1".into()].clone()
+    };
+    fleet.hosts.insert("a-h2".into(), even);
+    run(&mut fleet, "clock", "a", 8, 3);
+    let clock = fleet.servers.get_mut(&ServerId::new("city", "clock"));
+    clock.expect("there").current.as_mut().expect("placed").host = Some("a-h2".into());
+    let plan = decide(&fleet);
+    assert_eq!(check(&fleet, &plan), vec![]);
+    assert_eq!(stopped(&plan), [""; 0]);
+}
+
+/// The hosts of site a, one with the mail and one with the kiosk, and the register, which has lost its place at site b.
+fn one_of_two() -> Fleet {
+    let mut fleet = two_full_sites();
+    fleet.racks.get_mut(&"a-r".into()).expect("there").feeds[0].watts = 500;
+    let second = fleet.hosts[&"a-h1".into()].clone();
+    fleet.hosts.insert("a-h2".into(), second);
+    run(&mut fleet, "mail", "a", 8, 2);
+    run(&mut fleet, "kiosk", "a", 8, 3);
+    let kiosk = fleet.servers.get_mut(&ServerId::new("city", "kiosk"));
+    kiosk.expect("there").current.as_mut().expect("placed").host = Some("a-h2".into());
+    lost(&mut fleet, "register", 8, 1);
+    fleet.hosts.remove(&"b-h1".into());
+    fleet
+}
+
+#[test]
+fn the_less_important_of_two_stops_where_either_would_do() {
+    let fleet = one_of_two();
+    let plan = decide(&fleet);
+    assert_eq!(check(&fleet, &plan), vec![]);
+    assert_eq!(stopped(&plan), ["kiosk"]);
+}
+
+fn server<'f>(fleet: &'f mut Fleet, name: &str) -> &'f mut Server {
+    let id = ServerId::new("city", name);
+    fleet.servers.get_mut(&id).expect("there")
+}
+
+#[test]
+fn nobody_stops_for_one_that_could_not_start_there_even_so() {
+    let stops = |change: &dyn Fn(&mut Fleet)| {
+        let mut fleet = one_of_two();
+        change(&mut fleet);
+        let plan = decide(&fleet);
+        assert_eq!(check(&fleet, &plan), vec![]);
+        stopped(&plan).join(" ")
+    };
+    let use_of = |fleet: &mut Fleet, used: HostUse| {
+        fleet.hosts.get_mut(&"a-h2".into()).expect("there").usable = used;
+    };
+    // Of a host that does not answer nothing is known; what runs on the other is more important.
+    assert_eq!(stops(&|fleet| use_of(fleet, HostUse::NotReady)), "mail");
+    // A rack that takes nothing new still starts what has its data there.
+    assert_eq!(
+        stops(&|fleet| {
+            fleet.racks.get_mut(&"a-r".into()).expect("there").state = raidc_planner::State::Cordoned;
+        }),
+        "kiosk"
+    );
+    let apart = Some(raidc_planner::Apart {
+        group: "g".to_owned(),
+        by: raidc_planner::ApartBy::Host,
+        domain: None,
+    });
+    assert_eq!(
+        stops(&|fleet| {
+            server(fleet, "kiosk").apart.clone_from(&apart);
+            server(fleet, "register").apart.clone_from(&apart);
+        }),
+        "mail"
+    );
+    let together = Some(raidc_planner::Together {
+        group: "t".to_owned(),
+        by: raidc_planner::ApartBy::Host,
+    });
+    assert_eq!(
+        stops(&|fleet| {
+            let mut other = server(fleet, "mail").clone();
+            other.current = None;
+            (other.cpu_milli, other.together) = (16_000, together.clone());
+            fleet.servers.insert(ServerId::new("city", "other"), other);
+            server(fleet, "register").together.clone_from(&together);
+        }),
+        ""
+    );
 }
 
 proptest! {

@@ -104,7 +104,7 @@ pub(crate) fn make_room(engine: &mut Engine<'_, '_>) -> bool {
             claims.keep(engine, &mut used, server);
         }
     }
-    claims.release(engine, &mut used);
+    claims.release(engine);
     changed
 }
 

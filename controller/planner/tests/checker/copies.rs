@@ -321,3 +321,37 @@ fn no_copy_moves_without_a_word() {
         found(&fleet, &told(site, rack, host), Rule::Moves, what, unlisted);
     }
 }
+
+#[test]
+fn no_copy_goes_where_no_set_of_its_sites_reaches() {
+    let (mut fleet, again) = running();
+    let was = again.servers[&id(5)].clone();
+    let (home, there) = (
+        was.placement.site.clone(),
+        was.backup.clone().expect("reserved").site,
+    );
+    // Where its reserve is, its data is: no record of the copy is needed.
+    let server = fleet.servers.get_mut(&id(5)).expect("server");
+    server.current.as_mut().expect("a place").copy_sites = [].into();
+    let mut others = fleet.sites.keys();
+    let other = others.find(|site| **site != home && **site != there);
+    let other = other.expect("a third site").clone();
+    let mut moved = again.clone();
+    at(&mut moved, 5).copy_sites = [other.clone()].into();
+    at(&mut moved, 5).backup = Some(spot(&format!("{other}-r1-h1")));
+    let uncovered = |with: &raidc_planner::SiteName, plan: &Plan| {
+        let mut fleet = fleet.clone();
+        let server = fleet.servers.get_mut(&id(5)).expect("server");
+        server.site_sets = vec![[home.clone(), with.clone()].into()];
+        let faults = check(&fleet, plan);
+        faults.iter().any(|fault| {
+            fault.rule == Rule::Copies
+                && fault.what == "server/kuldiga/s5"
+                && fault.message.contains("no set")
+        })
+    };
+    assert!(!uncovered(&there, &again) && !uncovered(&other, &moved));
+    assert!(uncovered(&there, &moved));
+    // What was there stays, whatever the sets say now.
+    assert!(!uncovered(&other, &again));
+}

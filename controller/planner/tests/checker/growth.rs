@@ -2,8 +2,8 @@
 
 use crate::fixture::{at, found, id, running};
 use raidc_planner::{
-    Fleet, Growth, HostUse, Plan, PlanOptions, Rule, ServerPlan, State, WaitingOn, check, confirm_waiting,
-    plan,
+    Fleet, Growth, HostUse, Plan, PlanOptions, Rule, ServerPlan, State, Waiting, WaitingOn, check,
+    confirm_waiting, plan,
 };
 
 const WHAT: &str = "server/kuldiga/s5";
@@ -190,5 +190,33 @@ fn no_false_number_of_a_growth_passes() {
         at(&mut false_plan, 5).growth = Some(Box::new(Growth { on: forged }));
         let faults = confirm_waiting(&fleet, &false_plan);
         assert!(faults.iter().any(|fault| fault.what == WHAT), "{growth:?}");
+    }
+}
+
+#[test]
+fn nobody_grows_without_the_reserve_or_the_copies_of_its_policy() {
+    let mut fleet = asking(1000, 0, 0);
+    let made = decide(&fleet);
+    let bare = [
+        (|decided| decided.backup = None) as fn(&mut ServerPlan),
+        |decided| decided.unprotected = Some(Box::new(Waiting::on(WaitingOn::UnknownTenant))),
+    ]
+    .map(|change| {
+        let mut bare = made.clone();
+        change(at(&mut bare, 5));
+        bare
+    });
+    let why = "grew without the reserve";
+    for bare in &bare {
+        found(&fleet, bare, Rule::Growth, WHAT, why);
+    }
+    // One that is started again after a loss may have taken the room of the reserve.
+    fleet.servers.get_mut(&id(6)).expect("server").released = true;
+    for bare in &bare {
+        let faults = check(&fleet, bare);
+        assert!(
+            !faults.iter().any(|fault| fault.message.contains(why)),
+            "{faults:#?}"
+        );
     }
 }

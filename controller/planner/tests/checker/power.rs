@@ -204,7 +204,8 @@ fn nothing_new_comes_to_a_rack_or_host_that_is_declared_too_full() {
 
     let (mut fleet, again) = running();
     let host = again.servers[&id(5)].placement.clone();
-    fleet.hosts.get_mut(&host.host).expect("host").memory_mib = 1;
+    let full = fleet.hosts.get_mut(&host.host).expect("host");
+    (full.cpu_milli, full.memory_mib) = (64_000, 1);
     let still = PlanOptions {
         max_moves: 0,
         ..PlanOptions::default()
@@ -225,4 +226,37 @@ fn nothing_new_comes_to_a_rack_or_host_that_is_declared_too_full() {
         &format!("host/{}", host.host),
         "carries",
     );
+}
+
+#[test]
+fn what_a_host_has_too_little_of_never_counts_for_what_it_has_enough_of() {
+    let (fleet, again) = running();
+    let host = again.servers[&id(5)].placement.host.clone();
+    let ran = again
+        .servers
+        .values()
+        .filter(|server| server.placement.host == host);
+    let used: i64 = ran.map(|server| server.granted.cpu_milli).sum();
+    // The host has too little memory, and says so; the server asks for so much more.
+    let full = |cpu: i64, more: (i64, i64)| {
+        let mut fleet = fleet.clone();
+        let short = fleet.hosts.get_mut(&host).expect("host");
+        (short.cpu_milli, short.memory_mib) = (cpu, 1);
+        let still = PlanOptions {
+            max_moves: 0,
+            ..PlanOptions::default()
+        };
+        let mut told = plan(&fleet, &still);
+        assert_eq!(check(&fleet, &told), vec![]);
+        let server = fleet.servers.get_mut(&id(5)).expect("server");
+        (server.cpu_milli, server.memory_mib) = (server.cpu_milli + more.0, server.memory_mib + more.1);
+        at(&mut told, 5).granted = server.asked();
+        let faults = check(&fleet, &told);
+        faults
+            .iter()
+            .any(|fault| fault.rule == Rule::HostFits && fault.what == format!("host/{host}"))
+    };
+    assert!(!full(used, (0, 0)) && !full(64_000, (0, 0)));
+    assert!(!full(64_000, (1000, 0)) && !full(used + 1000, (1000, 0)));
+    assert!(full(used + 999, (1000, 0)) && full(64_000, (0, 1)));
 }

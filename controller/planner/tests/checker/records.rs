@@ -257,3 +257,21 @@ fn no_unknown_tenant_is_blamed_for_what_was_there() {
     fleet.tenants.clear();
     assert!(!said(&fleet, &again, Rule::Quota, "is not known"));
 }
+
+#[test]
+fn the_loss_of_a_site_that_is_gone_is_never_forgotten_when_its_server_starts_elsewhere() {
+    let (mut fleet, again) = running();
+    let server = fleet.servers.get_mut(&id(5)).expect("server");
+    server.released = true;
+    let current = server.current.as_mut().expect("a place");
+    (current.site, current.rack, current.host) = ("y".into(), "gone".into(), Some("y-gone".into()));
+    let made = plan(&fleet, &PlanOptions::default());
+    assert_eq!(check(&fleet, &made), vec![]);
+    let copy = &again.servers[&id(5)].copy_sites;
+    assert!(copy.contains(&made.servers[&id(5)].placement.site));
+    let mut fewer = made.clone();
+    fewer
+        .scenarios
+        .retain(|summary| summary.scenario.to_string() != "site/y");
+    found(&fleet, &fewer, Rule::Ledger, "plan", "scenarios of");
+}

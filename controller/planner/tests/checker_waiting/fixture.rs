@@ -87,13 +87,22 @@ pub(crate) fn refuted(fleet: &Fleet, made: &Plan, on: WaitingOn) {
 /// Every number of a reason, one too many and one too few.
 #[track_caller]
 pub(crate) fn figures_refuted(fleet: &Fleet, made: &Plan, on: &WaitingOn) {
+    let forged = forged_figures(on);
+    assert!(!forged.is_empty(), "{on:?} has no figures");
+    for on in forged {
+        refuted(fleet, made, on);
+    }
+}
+
+/// The reason with each of its numbers one too few, and one too many.
+pub(crate) fn forged_figures(on: &WaitingOn) -> Vec<WaitingOn> {
     let mut value = serde_json::to_value(on).expect("written");
     let fields = value
         .as_object_mut()
         .and_then(|on| on.values_mut().next())
         .expect("one variant");
     let fields = fields.as_object().expect("fields").clone();
-    let mut tried = 0;
+    let mut all = Vec::new();
     for (name, was) in fields
         .iter()
         .filter_map(|(name, was)| Some((name, was.as_i64()?)))
@@ -105,9 +114,8 @@ pub(crate) fn figures_refuted(fleet: &Fleet, made: &Plan, on: &WaitingOn) {
                 .and_then(|on| on.values_mut().next())
                 .expect("one variant");
             inner[name] = (was + by).into();
-            refuted(fleet, made, serde_json::from_value(forged).expect("read"));
-            tried += 1;
+            all.push(serde_json::from_value(forged).expect("read"));
         }
     }
-    assert!(tried > 0, "{on:?} has no figures");
+    all
 }

@@ -4,12 +4,15 @@
 // where it is refuted.
 #![allow(clippy::expect_used, clippy::needless_pass_by_value)]
 
+mod again;
 mod amounts;
 mod devices;
 mod fixture;
 #[allow(dead_code)] // shared with the other property tests; not all of it is used here
 #[path = "../fleets/mod.rs"]
 mod fleets;
+mod growth;
+mod room;
 #[allow(dead_code)] // shared with the stories' own test
 #[path = "../story/mod.rs"]
 mod story;

@@ -1,5 +1,9 @@
 //! Who waits keeps room from those behind it only when room is all that it lacks, and keeps no batch apart. No I/O.
 
+#![allow(clippy::expect_used, reason = "a test may fail loudly")]
+
+mod claims;
+
 use raidc_planner::{
     Apart, ApartBy, Colocation, ColocationId, Device, Feed, Fleet, Host, HostName, Placement, Plan,
     PlanOptions, Quota, Rack, RackName, Server, ServerId, Site, SiteName, Tenant, WaitingOn, check, plan,
@@ -282,4 +286,30 @@ fn room_for_the_reserve_of_one_that_waits_is_never_taken_by_those_behind_it() {
         on("small")
     );
     assert!(on("large").is_some());
+}
+
+#[test]
+fn nobody_waits_for_room_that_reserves_would_share() {
+    let mut fleet = fleet(3, 2);
+    // Reserves of eight servers of site 1 on one host of site 0, and of eight of site 2 on the other.
+    for (site, host) in [(1, 0), (2, 1)] {
+        for at in 0..8 {
+            let mut protected = on(site, 0, server(1));
+            protected.copies = 2;
+            let current = protected.current.as_mut().expect("placed");
+            current.backup = Some(format!("s0-h{host:02}").into());
+            current.copy_sites = ["s0".into()].into();
+            fleet.servers.insert(id(&format!("p{site}{at}")), protected);
+        }
+    }
+    let mut large = server(16);
+    large.sites_allowed = Some(["s0".into()].into());
+    fleet.servers.insert(id("large"), large);
+    let made = decide(&fleet);
+    assert!(made.waiting.is_empty(), "{:?}", made.waiting);
+    assert!(
+        made.moves
+            .iter()
+            .all(|moved| moved.kind == raidc_planner::MoveKind::Backup)
+    );
 }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::expect_used, reason = "a test may fail loudly")]
 
+mod counted;
+mod reserves;
+#[path = "../small/mod.rs"]
 mod small;
 
 use raidc_planner::{
@@ -363,5 +366,42 @@ fn nonsense_is_neither_more_nor_less_than_it_has() {
         let made = carry_out(&mut fleet);
         assert_eq!(of(&made, "first").granted.cpu_milli, 2000);
         assert!(matches!(waits(&made, "first"), WaitingOn::Malformed { .. }));
+    }
+}
+
+#[test]
+fn what_one_is_granted_never_counts_for_another_that_waits() {
+    let mut fleet = sites(&["a"]);
+    fleet.hosts.remove(&"a-h2".into());
+    for (name, cores) in [("small", 1), ("large", 4), ("late", 1)] {
+        add(&mut fleet, name, cores, 1, 1);
+    }
+    carry_out(&mut fleet);
+    for (name, cores) in [("small", 2), ("large", 8), ("late", 2)] {
+        ask(&mut fleet, name).cpu_milli = cores * 1000;
+        // The one that does not fit comes between the others.
+        ask(&mut fleet, name).created_at = ["small", "large", "late"]
+            .iter()
+            .position(|one| *one == name)
+            .map_or(0, |at| i64::try_from(at).expect("few"));
+    }
+    let made = carry_out(&mut fleet);
+    let granted = |name: &str| of(&made, name).granted.cpu_milli;
+    assert_eq!((granted("large"), granted("small")), (4000, 2000));
+}
+
+#[test]
+fn nothing_that_a_whole_host_would_hold_is_called_too_large() {
+    let mut fleet = sites(&["a"]);
+    for (name, gib) in [("first", 1), ("beside", 2)] {
+        add(&mut fleet, name, 1, gib, 1);
+    }
+    fleet.hosts.remove(&"a-h2".into());
+    carry_out(&mut fleet);
+    for (cpu, memory) in [(8000, 1024), (1000, 8192)] {
+        let first = ask(&mut fleet, "first");
+        (first.cpu_milli, first.memory_mib) = (cpu, memory);
+        let made = carry_out(&mut fleet);
+        assert!(matches!(waits(&made, "first"), WaitingOn::HostFull { .. }));
     }
 }
