@@ -4,6 +4,7 @@
 
 #[allow(dead_code, reason = "each test binary uses its own part")]
 mod fleets;
+mod small;
 
 use proptest::prelude::*;
 use raidc_planner::{
@@ -43,6 +44,40 @@ fn stranded(plan: &Plan, target: &DrainTarget) -> Vec<i64> {
         .iter()
         .filter(|summary| summary.scenario.to_string() != own);
     others.map(|summary| summary.stranded).collect()
+}
+
+#[test]
+fn no_drain_is_called_harmless_that_keeps_a_new_server_out() {
+    let mut fleet = small::sites(&["a", "b"]);
+    let server = Server {
+        tenant: "city".into(),
+        cpu_milli: 1000,
+        memory_mib: 512,
+        copies: 2,
+        ..Server::default()
+    };
+    let at = raidc_planner::Placement {
+        site: "a".into(),
+        rack: "a-r".into(),
+        host: Some("a-h1".into()),
+        backup: Some("b-h1".into()),
+        copy_sites: [raidc_planner::SiteName::from("b")].into(),
+    };
+    let runs = Server {
+        current: Some(at),
+        ..server.clone()
+    };
+    let [register, new] = ["register", "new"].map(|name| raidc_planner::ServerId::new("city", name));
+    fleet.servers = [(register.clone(), runs), (new.clone(), server)].into();
+    // The one that runs keeps its reserve as long as there is no other; the new one would have found a place today.
+    let target = DrainTarget::Site("b".into());
+    let found = preflight_drain(&fleet, &target, &PlanOptions::default());
+    assert_eq!(found.waiting, [new.into()]);
+    assert_eq!(found.verdict, Verdict::Blocked);
+    // Without the new one nothing waits for the drain.
+    fleet.servers.retain(|id, _| *id == register);
+    let found = preflight_drain(&fleet, &target, &PlanOptions::default());
+    assert!(found.waiting.is_empty(), "{:?}", found.waiting);
 }
 
 #[test]
