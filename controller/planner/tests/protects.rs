@@ -234,3 +234,18 @@ fn one_that_has_lost_its_reserve_is_never_told_as_one_that_asked_for_none() {
     assert_eq!(lost.stranded, [register()]);
     assert_eq!(lost.single_copy, [ServerId::new("city", "map")]);
 }
+
+#[test]
+fn a_third_copy_is_never_out_of_reach_within_one_set_of_sites() {
+    let mut fleet = sites(&["a", "b", "c", "d"]);
+    runs(&mut fleet, "b-h1", 3, false);
+    let server = fleet.servers.get_mut(&register()).expect("there");
+    server.current = None;
+    server.site_sets = vec![["b".into(), "c".into(), "d".into()].into()];
+    let made = decide(&fleet);
+    let placed = decided(&made);
+    let mut all = vec![placed.placement.site.to_string()];
+    all.extend(placed.copy_sites.iter().map(ToString::to_string));
+    all.sort();
+    assert_eq!(all, ["b", "c", "d"]);
+}
