@@ -159,7 +159,7 @@ impl<'f> Planner<'f> {
         // A host that falls asleep with it can no longer be the reserve of one that must start at once.
         let asleep = |host: usize| self.books.warm[host] > 0 && !self.books.is_on(&self.world, host);
         if was.primary.is_some_and(asleep) {
-            self.with_engine(protect::protect);
+            self.with_engine(protect::protect_running);
         }
         true
     }

@@ -7,15 +7,12 @@ use crate::place::{self, Wish};
 use crate::plan::MoveReason;
 use crate::world::{World, count};
 
-/// Gives every placed server what its policy asks, as far as it can be had. Returns whether anything changed.
+/// Gives every placed server what its policy asks, as far as it can be had; one that is new and cannot have it waits again. Returns
+/// whether anything changed.
 pub(crate) fn protect(engine: &mut Engine<'_, '_>) -> bool {
     let world = engine.world;
-    let mut todo: Vec<usize> = (0..world.servers.len())
-        .filter(|&server| lacks(engine, server))
-        .collect();
-    todo.sort_by_key(|&v| world.turn(v));
     let mut changed = false;
-    for server in todo {
+    for server in in_want(engine) {
         changed |= protect_one(engine, server);
         // Let in with all that its policy asks, which another's takeover has needed since: it waits again.
         let (wanted, slot) = (&world.servers[server], &engine.books.slots[server]);
@@ -25,6 +22,21 @@ pub(crate) fn protect(engine: &mut Engine<'_, '_>) -> bool {
         }
     }
     changed
+}
+
+/// As [`protect`], where every server in the books runs: none of them waits again, whatever it lacks.
+pub(crate) fn protect_running(engine: &mut Engine<'_, '_>) {
+    for server in in_want(engine) {
+        protect_one(engine, server);
+    }
+}
+
+/// The servers that lack something, in turn.
+fn in_want(engine: &Engine<'_, '_>) -> Vec<usize> {
+    let servers = 0..engine.world.servers.len();
+    let mut found: Vec<usize> = servers.filter(|&server| lacks(engine, server)).collect();
+    found.sort_by_key(|&v| engine.world.turn(v));
+    found
 }
 
 /// Whether a placed server lacks a copy or a reserve, or has one where it should not stay.

@@ -332,3 +332,42 @@ fn one_that_rests_is_not_moved_and_keeps_its_host_on() {
     };
     assert_eq!(consolidate(&fleet, &now, &resting).moves, vec![]);
 }
+
+#[test]
+fn nobody_is_lost_because_a_neighbour_left() {
+    let mut fleet = small::sites(&["a", "b"]);
+    fleet.hosts.remove(&"b-h1".into());
+    let server = Server {
+        tenant: "city".into(),
+        cpu_milli: 1000,
+        memory_mib: 512,
+        ..Server::default()
+    };
+    let busy = Server {
+        current: Some(Placement {
+            site: "b".into(),
+            rack: "b-r".into(),
+            host: Some("b-h2".into()),
+            ..Placement::default()
+        }),
+        ..server.clone()
+    };
+    let warm = Server {
+        copies: 2,
+        warm: true,
+        sites_allowed: Some(["a".into(), "b".into()].into()),
+        ..server
+    };
+    let [busy_id, warm_id] = ["busy", "warm"].map(|name| ServerId::new("city", name));
+    fleet.servers.insert(busy_id.clone(), busy);
+    fleet.sites.get_mut(&"b".into()).expect("there").ceiling_percent = 1;
+    let mut planner = Planner::new(&fleet, &options());
+    let reserve = planner
+        .admit(warm_id.clone(), warm)
+        .expect("there is room")
+        .backup;
+    assert_eq!(reserve.map(|spot| spot.host), Some("b-h2".into()));
+    assert!(planner.remove(&busy_id));
+    // It runs: without a reserve that is on it is unprotected, and not gone.
+    assert!(planner.fleet().servers[&warm_id].current.is_some());
+}

@@ -100,17 +100,25 @@ fn no_false_reason_to_stop_is_believed() {
     fleet.hosts.get_mut(&"a-h1".into()).expect("there").memory_mib = 8000;
     let right = plan(&fleet, &PlanOptions::default());
     assert_eq!(check(&fleet, &right), vec![]);
-    let host = |host: &str, over: i64| ShedReason::Host {
+    let of_host = |host: &str, resource: Resource, over: i64| ShedReason::Host {
         host: host.into(),
-        resource: Resource::Memory,
+        resource,
         over,
     };
+    let host = |host: &str, over: i64| of_host(host, Resource::Memory, over);
     assert_eq!(right.shed[0].reason, host("a-h1", 192));
     let nothing = ShedReason::Rack {
         rack: "a-r".into(),
         over_watts: 0,
     };
-    for reason in [host("b-h1", 192), host("a-h1", 191), host("a-h1", 0), nothing] {
+    let cores = of_host("a-h1", Resource::Cpu, 192);
+    for reason in [
+        host("b-h1", 192),
+        host("a-h1", 191),
+        host("a-h1", 0),
+        nothing,
+        cores,
+    ] {
         let mut wrong = right.clone();
         wrong.shed[0].reason = reason.clone();
         let faults = check(&fleet, &wrong);
@@ -224,4 +232,12 @@ fn nobody_starts_in_a_rack_that_the_same_loss_takes() {
     assert_eq!(lost.stranded, [of("register")]);
     assert_eq!(lost.starts_if_shed[0].at.host, "a-h1".into());
     assert_eq!(lost.shed.len(), 1);
+    // Nor is it believed.
+    let mut wrong = lost.clone();
+    wrong.shed.clear();
+    let there = &mut wrong.starts_if_shed[0].at;
+    (there.rack, there.host) = ("a-r2".into(), "a-h2".into());
+    let faults = confirm_shed(&fleet, &made, &wrong);
+    let unusable = |fault: &raidc_planner::Fault| fault.message.contains("at what cannot be used");
+    assert!(faults.iter().any(unusable), "{faults:#?}");
 }

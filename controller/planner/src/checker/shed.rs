@@ -18,6 +18,7 @@ use crate::fleet::Fleet;
 use crate::ids::ServerId;
 use crate::outcome::{LossOutcome, Shed, ShedReason, StartIfShed};
 use crate::plan::Plan;
+use crate::reason::Resource;
 
 /// Where one server draws power, in the moment that is looked at.
 #[derive(Clone, Copy)]
@@ -128,7 +129,7 @@ impl<'m, 'a> Moment<'m, 'a> {
     ) -> Self {
         let base = &model.base;
         let gone = base.racks.iter().enumerate();
-        let gone = gone
+        let gone: Vec<bool> = gone
             .map(|(at, rack)| lost(at) || !readable(base.sites[rack.site].state))
             .collect();
         // Of what the rack draws, what its hosts and our servers do not: that does not change with who stops.
@@ -161,7 +162,8 @@ impl<'m, 'a> Moment<'m, 'a> {
                     || backup.is_some_and(|backup| base.hosts[backup].site == base.hosts[host].site)
             });
             let site = &base.sites[base.hosts[host].site];
-            if !(held || recorded) || *site.name != start.at.site || !known(model, host) {
+            let usable = known(model, host) && !gone[base.hosts[host].rack];
+            if !(held || recorded) || *site.name != start.at.site || !usable {
                 say(
                     &start.server,
                     "could start where its data is not, or at what cannot be used",
@@ -320,10 +322,13 @@ impl<'m, 'a> Moment<'m, 'a> {
                 let watts = super::physics::watts_up(first.mw);
                 base.racks[rack].name == name && watts == i128::from(*over_watts) && watts > 0
             }
-            ShedReason::Host { host, over, .. } => {
+            ShedReason::Host { host, resource, over } => {
+                let measure = [Resource::Cpu, Resource::Memory]
+                    .iter()
+                    .position(|d| d == resource);
                 base.hosts[runs.host].name == host
                     && *over > 0
-                    && first.hosts[self.number[runs.host]].contains(over)
+                    && measure.is_some_and(|d| first.hosts[self.number[runs.host]][d] == *over)
             }
             ShedReason::Starts { server, tier } => {
                 let at = starting.iter().find(|start| start.server == *server);

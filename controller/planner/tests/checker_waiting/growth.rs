@@ -240,6 +240,7 @@ fn what_is_just_enough_is_never_called_too_little() {
             largest: 4000,
         },
     );
+    exact(nothing, WaitingOn::SitesClosed { allowed: 2 });
     // Nor is it unknown, nonsense, or in want of a reserve that it does not ask for.
     exact(nothing, WaitingOn::UnknownTenant);
     exact(nothing, WaitingOn::NoSecondSite { copies: 2, sites: 1 });

@@ -116,6 +116,8 @@ fn a_reserve_is_never_refused_a_host_that_sleeps_but_to_one_that_must_start_at_o
     let (fleet, made, on) = reason(&fleet, warm);
     assert_eq!(on, WaitingOn::HostsAsleep { hosts: 2 });
     figures_refuted(&fleet, &made, &on);
+    // That one of them is too small besides is not what it waits for.
+    refuted(&fleet, &made, of_loss("a", Resource::Cpu, 7000, 6000));
 }
 
 #[test]

@@ -147,7 +147,8 @@ fn closed(room: &Room<'_, '_>, server: &Placed<'_>) -> bool {
         let allowed = spec.sites_allowed.as_ref();
         base.site_state(site) != State::Active || allowed.is_some_and(|sites| !sites.contains(site))
     };
-    shut(server.host) || shut(server.backup) || server.plan.copy_sites.iter().any(closed)
+    // One of a single copy has no reserve that could be closed.
+    shut(server.host) || spec.copies > 1 && shut(server.backup) || server.plan.copy_sites.iter().any(closed)
 }
 
 /// `Queue`: at least one, and no more than it says, waits before it by tier, age and name.

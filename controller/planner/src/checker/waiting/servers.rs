@@ -418,7 +418,10 @@ fn reserve(
         let against = homes
             .iter()
             .map(|&home| room.backup(seeker, base.hosts[home].rack, *at));
-        against.into_iter().all(|against| against == Err(No::Asleep))
+        // What may not have it at all, as its own site, speaks for nothing.
+        against
+            .into_iter()
+            .all(|against| matches!(against, Err(No::Asleep | No::Place)))
     };
     if seeker.spec.warm
         && !homes.is_empty()
