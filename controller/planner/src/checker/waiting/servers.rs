@@ -414,21 +414,19 @@ fn reserve(
     if !(0..base.hosts.len()).any(so) {
         say(format!("no host has {free} of {asked} left after that loss"));
     }
-    let asleep = |at: &usize| {
-        let against = homes
-            .iter()
-            .map(|&home| room.backup(seeker, base.hosts[home].rack, *at));
-        // What may not have it at all, as its own site, speaks for nothing.
-        against
-            .into_iter()
-            .all(|against| matches!(against, Err(No::Asleep | No::Place)))
+    let against = |at: usize| {
+        let of = |&home: &usize| room.backup(seeker, base.hosts[home].rack, at);
+        homes.iter().map(of).collect::<Vec<_>>()
     };
-    if seeker.spec.warm
-        && !homes.is_empty()
-        && (0..base.hosts.len())
-            .filter(|&at| base.hosts[at].open)
-            .all(|at| asleep(&at))
-    {
+    // One that is too small besides could not take it when it is woken, and what may not have it at all speaks for nothing.
+    let large = |at: usize| (0..2).all(|d| seeker.need[d] <= base.hosts[at].build.room[d]);
+    let only_off = |at: usize| large(at) && against(at).contains(&Err(No::Asleep));
+    let off = |at: usize| {
+        let mut against = against(at).into_iter();
+        against.all(|against| matches!(against, Err(No::Asleep | No::Place)))
+    };
+    let open = || (0..base.hosts.len()).filter(|&at| base.hosts[at].open);
+    if seeker.spec.warm && open().any(only_off) && open().all(off) {
         say("what speaks against every reserve is that it is off".to_owned());
     }
 }
