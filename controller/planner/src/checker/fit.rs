@@ -171,8 +171,9 @@ fn sites(model: &Model<'_>, totals: &Totals<'_>, rooms: &[SiteRoom], faults: &mu
         let sums = totals.site(at);
         for (d, measure) in MEASURES.into_iter().enumerate() {
             let (used, ceiling) = (room.used[d], room.ceiling[d]);
-            if used > ceiling && (sums.fresh[d] || silent(measure)) {
-                let new = if sums.fresh[d] {
+            let fresh = sums.fresh[d] || sums.traded[d] && used - sums.came[d] > ceiling;
+            if used > ceiling && (fresh || silent(measure)) {
+                let new = if fresh {
                     ", with a new server or a larger one there"
                 } else {
                     ""

@@ -31,6 +31,8 @@ pub(super) struct Placed<'a> {
     pub(super) need: [i64; 2],
     /// Whether it was granted more than it had: of cores, memory, storage.
     pub(super) grew: [bool; 3],
+    /// It grew in one measure and gave of another.
+    pub(super) trades: bool,
     /// What it adds to the draw of its host, and after a loss to that of its reserve, in milliwatts.
     pub(super) draw_mw: i64,
     pub(super) backup_mw: i64,
@@ -266,6 +268,7 @@ fn place<'a>(
     let (has, kept) = (physics::counts(&plan.granted), physics::kept(spec));
     let (had, held) = (physics::counts(&kept), physics::need(&kept));
     let grew = [need[0] > held[0], need[1] > held[1], has[2] > had[2]];
+    let gave = need[0] < held[0] || need[1] < held[1] || has[2] < had[2];
     let draw = |host: Option<usize>| host.map_or(0, |host| base.hosts[host].build.draw_mw(need[0]));
     let stayed = spec
         .current
@@ -281,6 +284,7 @@ fn place<'a>(
         falls,
         need,
         grew,
+        trades: gave && grew.contains(&true),
         draw_mw: draw(host),
         backup_mw: draw(backup),
         stayed,

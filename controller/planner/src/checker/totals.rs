@@ -34,6 +34,11 @@ pub(super) struct AtSite {
     pub(super) need: [i64; 2],
     /// Some of it is new: a server that had no place, or more than one had; by measure.
     pub(super) fresh: [bool; 2],
+    /// Of that, what one has more who gave of another measure for it. In what such a trade leaves, one that was down may start, at the
+    /// price of the ceiling as ever.
+    pub(super) traded: [bool; 2],
+    /// What servers that came from elsewhere need.
+    pub(super) came: [i64; 2],
     /// MiB of servers and copies that the plan puts there; some of it where none was.
     pub(super) stored: i128,
     pub(super) stored_fresh: bool,
@@ -118,8 +123,13 @@ impl<'a> Totals<'a> {
         let at = slot(&mut self.sites, server.site);
         at.servers += 1;
         at.need = [at.need[0] + server.need[0], at.need[1] + server.need[1]];
-        for (fresh, grew) in at.fresh.iter_mut().zip(server.grew) {
-            *fresh |= grew || server.spec.current.is_none();
+        let new = server.spec.current.is_none();
+        for d in 0..2 {
+            at.fresh[d] |= server.grew[d] && !server.trades || new;
+            at.traded[d] |= server.grew[d] && server.trades;
+            if !new && !server.stayed {
+                at.came[d] += server.need[d];
+            }
         }
         if let Some(backup) = server.backup {
             let to = base.hosts[backup].site;

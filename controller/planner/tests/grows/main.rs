@@ -8,7 +8,7 @@ mod reserves;
 mod small;
 
 use raidc_planner::{
-    DemandId, Fleet, HostUse, Plan, PlanOptions, QuotaResource, Resource, Server, ServerId, ServerPlan,
+    DemandId, Fleet, HostUse, Plan, PlanOptions, QuotaResource, Resource, Rule, Server, ServerId, ServerPlan,
     State, WaitingOn, check, confirm_waiting, explain, plan,
 };
 use small::{Shape, fleet_of, sites, two_full_sites};
@@ -404,4 +404,46 @@ fn nothing_that_a_whole_host_would_hold_is_called_too_large() {
         let made = carry_out(&mut fleet);
         assert!(matches!(waits(&made, "first"), WaitingOn::HostFull { .. }));
     }
+}
+
+#[test]
+fn one_that_was_down_and_starts_in_what_a_trade_left_never_makes_the_trade_a_fault() {
+    let mut fleet = sites(&["a"]);
+    add(&mut fleet, "trades", 1, 7, 1);
+    add(&mut fleet, "lost", 3, 4, 1);
+    carry_out(&mut fleet);
+    let host = |fleet: &Fleet, name: &str| fleet.servers[&id(name)].current.clone().and_then(|now| now.host);
+    let (stays, gone) = (host(&fleet, "trades"), host(&fleet, "lost").expect("placed"));
+    assert_ne!(stays.as_ref(), Some(&gone));
+    fleet.hosts.remove(&gone);
+    // Of the host's 8 GiB there is one left: it waits for its own host or for room.
+    let waits = carry_out(&mut fleet);
+    assert!(waits.waiting.contains_key(&DemandId::Server(id("lost"))));
+    // More cores for less memory, within the ceiling of 75 %; the other then starts beyond it, as nobody is left down for a ceiling.
+    fleet.sites.get_mut(&"a".into()).expect("there").ceiling_percent = 75;
+    let trades = fleet.servers.get_mut(&id("trades")).expect("there");
+    (trades.cpu_milli, trades.memory_mib) = (5000, 3 * 1024);
+    let made = carry_out(&mut fleet);
+    assert!(made.servers.contains_key(&id("lost")));
+    assert_eq!(made.servers[&id("trades")].granted.cpu_milli, 5000);
+    assert!(!made.excesses.is_empty());
+}
+
+#[test]
+fn a_trade_beyond_the_ceiling_is_never_believed_when_nobody_came() {
+    let mut fleet = sites(&["a"]);
+    add(&mut fleet, "trades", 1, 7, 1);
+    carry_out(&mut fleet);
+    fleet.sites.get_mut(&"a".into()).expect("there").ceiling_percent = 40;
+    let trades = fleet.servers.get_mut(&id("trades")).expect("there");
+    (trades.cpu_milli, trades.memory_mib) = (7000, 1024);
+    let mut made = carry_out(&mut fleet);
+    let decided = made.servers.get_mut(&id("trades")).expect("placed");
+    assert!(decided.growth.take().is_some());
+    (decided.granted.cpu_milli, decided.granted.memory_mib) = (7000, 1024);
+    let faults = check(&fleet, &made);
+    assert!(
+        faults.iter().any(|fault| fault.rule == Rule::SiteCeiling),
+        "{faults:#?}"
+    );
 }
