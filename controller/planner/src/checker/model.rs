@@ -18,6 +18,8 @@ pub(super) enum Falls {
 }
 
 /// A server that the plan places.
+// Each flag answers a separate question, asked by different checks.
+#[allow(clippy::struct_excessive_bools)]
 pub(super) struct Placed<'a> {
     pub(super) id: &'a ServerId,
     pub(super) spec: &'a Server,
