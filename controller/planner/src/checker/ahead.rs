@@ -12,17 +12,23 @@ use crate::site_set::SiteSet;
 /// Items that are fetched at once: few enough that what they name stays in the first-level cache, about 32 KiB.
 const BATCH: usize = 24;
 
-/// An iterator that touches its items in batches before it hands them out.
-pub(super) struct Ahead<I: Iterator> {
+/// Two iterators whose items are touched in batches before they are handed out. They are read ahead side by side: each comes to
+/// the next node of its map only when the last has been fetched, and so the two at least wait at the same time.
+pub(super) struct Ahead<A: Iterator, B: Iterator> {
+    one: Lane<A>,
+    other: Lane<B>,
+}
+
+struct Lane<I: Iterator> {
     items: I,
     batch: Vec<I::Item>,
+    /// Of the batch so many have been handed out.
     at: usize,
     touch: fn(&I::Item) -> usize,
 }
 
-impl<I: Iterator> Ahead<I> {
-    /// `touch` reads what will be read of an item; its answer means nothing.
-    pub(super) fn new(items: I, touch: fn(&I::Item) -> usize) -> Self {
+impl<I: Iterator<Item: Copy>> Lane<I> {
+    fn new(items: I, touch: fn(&I::Item) -> usize) -> Self {
         Self {
             items,
             batch: Vec::with_capacity(BATCH),
@@ -30,22 +36,64 @@ impl<I: Iterator> Ahead<I> {
             touch,
         }
     }
-}
 
-impl<I: Iterator<Item: Copy>> Iterator for Ahead<I> {
-    type Item = I::Item;
+    /// Forgets what was handed out. Returns how many are left.
+    fn start(&mut self) -> usize {
+        self.batch.drain(..std::mem::take(&mut self.at));
+        self.batch.len()
+    }
 
-    fn next(&mut self) -> Option<I::Item> {
-        if self.at == self.batch.len() {
-            self.batch.clear();
-            self.batch.extend(self.items.by_ref().take(BATCH));
-            self.at = 0;
-            let touched: usize = self.batch.iter().map(self.touch).fold(0, usize::wrapping_add);
-            std::hint::black_box(touched);
+    fn read(&mut self) {
+        if self.batch.len() < BATCH {
+            self.batch.extend(self.items.next());
         }
+    }
+
+    /// Touches all but the first so many.
+    fn touch(&self, from: usize) -> usize {
+        let new = self.batch.iter().skip(from);
+        new.map(self.touch).fold(0, usize::wrapping_add)
+    }
+
+    fn take(&mut self) -> Option<I::Item> {
         let item = self.batch.get(self.at).copied();
         self.at += usize::from(item.is_some());
         item
+    }
+}
+
+impl<A: Iterator<Item: Copy>, B: Iterator<Item: Copy>> Ahead<A, B> {
+    /// What is given beside an iterator reads what will be read of an item; its answer means nothing.
+    pub(super) fn new(one: (A, fn(&A::Item) -> usize), other: (B, fn(&B::Item) -> usize)) -> Self {
+        Self {
+            one: Lane::new(one.0, one.1),
+            other: Lane::new(other.0, other.1),
+        }
+    }
+
+    /// The next of the first iterator.
+    pub(super) fn one(&mut self) -> Option<A::Item> {
+        if self.one.at == self.one.batch.len() {
+            self.fill();
+        }
+        self.one.take()
+    }
+
+    /// The next of the second iterator.
+    pub(super) fn other(&mut self) -> Option<B::Item> {
+        if self.other.at == self.other.batch.len() {
+            self.fill();
+        }
+        self.other.take()
+    }
+
+    fn fill(&mut self) {
+        let (one, other) = (self.one.start(), self.other.start());
+        for _ in 0..BATCH {
+            self.one.read();
+            self.other.read();
+        }
+        std::hint::black_box((self.one.touch(one), self.other.touch(other)));
     }
 }
 
@@ -99,9 +147,21 @@ mod tests {
 
     #[test]
     fn reading_ahead_never_loses_or_repeats_an_item() {
-        for items in [0, 1, BATCH - 1, BATCH, BATCH + 1, 5 * BATCH + 3] {
-            let read: Vec<usize> = Ahead::new(0..items, |at| *at).collect();
-            assert_eq!(read, (0..items).collect::<Vec<_>>());
+        let lengths = [0, 1, BATCH - 1, BATCH, BATCH + 1, 5 * BATCH + 3];
+        // Taken by turns, one faster than the other, and one after the other.
+        for (ones, others, pace) in lengths
+            .iter()
+            .flat_map(|&a| lengths.map(|b| (a, b)))
+            .flat_map(|(a, b)| [1, 3, 100].map(|pace| (a, b, pace)))
+        {
+            let mut both = Ahead::new((0..ones, |at| *at), (0..others, |at| *at));
+            let (mut one, mut other) = (Vec::new(), Vec::new());
+            for _ in 0..=ones.max(others) {
+                one.extend((0..pace).filter_map(|_| both.one()));
+                other.extend(both.other());
+            }
+            assert_eq!(one, (0..ones).collect::<Vec<_>>());
+            assert_eq!(other, (0..others).collect::<Vec<_>>());
         }
     }
 }

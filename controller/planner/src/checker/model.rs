@@ -119,14 +119,17 @@ impl<'a> Model<'a> {
             );
             faults.push(fault(Rule::Accounted, "plan", how));
         }
-        let mut plans = Ahead::new(plan.servers.iter(), ahead::decided);
-        let mut next = plans.next();
+        let mut ahead = Ahead::new(
+            (fleet.servers.iter(), ahead::server),
+            (plan.servers.iter(), ahead::decided),
+        );
+        let mut next = ahead.other();
         let mut waiters = plan.waiting.keys().map_while(|id| match id {
             DemandId::Server(id) => Some(id),
             DemandId::Colocation(_) => None,
         });
         let mut waiter = waiters.next();
-        for (id, spec) in Ahead::new(fleet.servers.iter(), ahead::server) {
+        while let Some((id, spec)) = ahead.one() {
             let mut decided = None;
             while let Some((other, plan)) = next {
                 // Most are equal; their order is only asked when they are not.
@@ -139,7 +142,7 @@ impl<'a> Model<'a> {
                 } else {
                     break;
                 }
-                next = plans.next();
+                next = ahead.other();
                 if decided.is_some() {
                     break;
                 }
@@ -167,8 +170,9 @@ impl<'a> Model<'a> {
                 model.add(server);
             }
         }
-        for (stranger, _) in next.into_iter().chain(plans) {
+        while let Some((stranger, _)) = next {
             faults.push(not_in_fleet(stranger, "is in the plan and not in the fleet"));
+            next = ahead.other();
         }
         for stranger in waiter.into_iter().chain(waiters) {
             faults.push(not_in_fleet(stranger, "waits and is not in the fleet"));
