@@ -294,7 +294,12 @@ fn no_copy_moves_without_a_word() {
     let to = to.expect("a fourth site");
     let mut moved = again.clone();
     let plan = at(&mut moved, 5);
-    plan.copy_sites.remove(from);
+    plan.copy_sites = plan
+        .copy_sites
+        .iter()
+        .filter(|site| *site != from)
+        .cloned()
+        .collect();
     plan.copy_sites.insert(to.clone());
     found(&fleet, &moved, Rule::Moves, what, unlisted);
     let told = |site: &str, rack: &str, host: &str| {
